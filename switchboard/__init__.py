@@ -1,0 +1,1 @@
+"""The application: settings, wiring, authentication, transports and the command line. It may import everything, because wiring is its job."""
