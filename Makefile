@@ -49,8 +49,8 @@ schema: $(VENV)/.runtime ## write schema/schema.graphql anew after a change
 # The lock files hold names, versions and hashes. `uv` is needed only here.
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate pyproject.toml
 lock: ## pin the newest versions that pyproject.toml allows
-	$(LOCK) --upgrade -o requirements.lock
-	$(LOCK) --upgrade --group dev -o requirements-dev.lock
+	$(LOCK) --upgrade --group build -o requirements.lock
+	$(LOCK) --upgrade --group build --group dev -o requirements-dev.lock
 
 clean: ## remove what the targets above made
 	rm -rf $(VENV) .switchboard switchboard/graphiql/dist switchboard/graphiql/node_modules tests/frontend/node_modules
@@ -62,7 +62,6 @@ $(VENV)/bin/python:
 $(VENV)/.runtime: requirements.lock pyproject.toml | $(VENV)/bin/python
 	@echo "Installing the gateway into $(VENV) ..."
 	$(PIP) --require-hashes -r requirements.lock
-	$(PIP) hatchling editables
 	$(PIP) --no-build-isolation --no-deps -e .
 	@touch $@
 

@@ -1,0 +1,5 @@
+"""The command line: `switchboard --help`."""
+
+
+def main() -> None:
+    """Run the command line."""
