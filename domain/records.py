@@ -201,7 +201,22 @@ class Folder:
 
 
 CHAT_FIELDS = frozenset(
-    "title owner agent metadata tags pinned archived folder share_url created_at updated_at last_message_at message_count raw".split()
+    [
+        "title",
+        "owner",
+        "agent",
+        "metadata",
+        "tags",
+        "pinned",
+        "archived",
+        "folder",
+        "share_url",
+        "created_at",
+        "updated_at",
+        "last_message_at",
+        "message_count",
+        "raw",
+    ]
 )
 """What a reading of a chat can tell."""
 

@@ -1,0 +1,136 @@
+"""What one request may use. Built per request by `switchboard.app`; tests build one by hand."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from domain.errors import Forbidden
+from domain.records import Organization, Principal, Role, Scope
+from domain.source import Connector
+from resolvers.batching import Batches
+from resolvers.cursors import Cursors
+from resolvers.feed import Feed
+from resolvers.replies import Replies
+from resolvers.routing import Sources
+from resolvers.writes import ChatLocks
+from storage.store import Store
+
+Clock = Callable[[], datetime]
+"""The present time, aware, in UTC. Handed in, so that a test never sleeps."""
+
+
+def utc_now() -> datetime:
+    """The machine's clock."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tuning:
+    """Numbers that the settings decide. Durations in seconds."""
+
+    list_ttl_seconds: float = 30.0
+    """How long a drained list is good before the source is read whole again."""
+    call_budget: int = 200
+    """Most upstream calls of one operation."""
+    caught_up_seconds: float = 10.0
+    """How long `CaughtUp` waits for a source."""
+    wait_reply_seconds: float = 30.0
+    """How long `sendMessage(reply: WAIT)` waits."""
+    event_batch: int = 500
+    """Most lines of the log that one subscriber reads at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gateway:
+    """The long-living parts that all requests share."""
+
+    store: Store
+    sources: Sources
+    connectors: Mapping[str, Connector]
+    cursors: Cursors
+    feed: Feed
+    replies: Replies
+    locks: ChatLocks
+    seal_credentials: Callable[[Mapping[str, str]], bytes]
+    clock: Clock = utc_now
+    tuning: Tuning = field(default_factory=Tuning)
+    default_issuer: str | None = None
+    """`auth.jwt.issuer`, for `addMember` without one."""
+
+
+class Context:
+    """One operation of one principal in one organization. `batches` collects fields below lists; `head` is the log's position at its start."""
+
+    __slots__ = (
+        "_head",
+        "batches",
+        "gateway",
+        "last_event_id",
+        "organization",
+        "principal",
+        "request_id",
+        "role",
+        "scopes",
+        "started_at",
+    )
+
+    def __init__(
+        self,
+        *,
+        gateway: Gateway,
+        organization: Organization,
+        principal: Principal,
+        role: Role,
+        scopes: frozenset[Scope],
+        request_id: str,
+        last_event_id: str | None = None,
+    ) -> None:
+        self.gateway = gateway
+        self.organization = organization
+        self.principal = principal
+        self.role = role
+        self.scopes = scopes
+        self.request_id = request_id
+        self.last_event_id = last_event_id
+        self.started_at = gateway.clock()
+        self.batches: Batches[Context] = Batches(self)
+        self._head: int | None = None
+
+    @property
+    def store(self) -> Store:
+        """Short for `gateway.store`."""
+        return self.gateway.store
+
+    def now(self) -> datetime:
+        """The present time."""
+        return self.gateway.clock()
+
+    def require(self, scope: Scope, role: Role | None = None) -> None:
+        """Raise `Forbidden` unless the scopes of the key and the role of the principal allow it."""
+        if scope not in self.scopes:
+            raise Forbidden(
+                f"This needs the scope {scope.value}, which the key or token of this request does not have. "
+                "Use a key that has it.",
+                required_scope=scope.value,
+            )
+        needed = role or {Scope.READ: Role.VIEWER, Scope.WRITE: Role.MEMBER, Scope.ADMIN: Role.ADMIN}[scope]
+        if not self.role.includes(needed):
+            raise Forbidden(
+                f"This is for the role {needed.value} and above in {self.organization.slug}; you are {self.role.value} there. "
+                "Ask an admin of the organization.",
+                required_role=needed.value,
+            )
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether what only admins see may be shown."""
+        return self.role is Role.ADMIN and Scope.ADMIN in self.scopes
+
+    async def event_cursor(self) -> str:
+        """The position of the log before the first row of this operation was read.
+
+        Read once. Resolvers that give out an `eventCursor` call this before they read anything.
+        """
+        if self._head is None:
+            self._head = await self.store.events.head(self.organization.id)
+        return self.gateway.feed.cursor_at(self.organization.id, self._head)

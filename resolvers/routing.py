@@ -1,0 +1,100 @@
+"""From an id to the source that owns it: which sources an organization has, who sees them, and one open `ChatSource` for each."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from domain.errors import GatewayError, UpstreamUnavailable
+from domain.records import Principal, Source
+from domain.source import ChatSource, Connector
+from storage.store import Store
+
+_REREAD_AFTER = timedelta(seconds=2)
+"""Another worker may have connected a source: what is known of an organization's sources is read again after this time."""
+
+
+class Sources:
+    """The sources of all organizations, opened on first use and closed together."""
+
+    def __init__(
+        self,
+        store: Store,
+        connectors: Mapping[str, Connector],
+        open_credentials: Callable[[bytes], Mapping[str, str]],
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._store = store
+        self._connectors = connectors
+        self._open_credentials = open_credentials
+        self._clock = clock
+        self._known: dict[int, tuple[datetime, tuple[Source, ...]]] = {}
+        self._open: dict[int, tuple[Source, ChatSource]] = {}
+
+    async def of(self, organization_id: int) -> Sequence[Source]:
+        """All sources of an organization by key, whoever may see them."""
+        known = self._known.get(organization_id)
+        now = self._clock()
+        if known is None or now - known[0] > _REREAD_AFTER:
+            known = (now, tuple(await self._store.sources.of(organization_id)))
+            self._known[organization_id] = known
+        return known[1]
+
+    async def visible(self, organization_id: int, principal: Principal) -> Sequence[Source]:
+        """The sources that `principal` may know of, by key."""
+        return [source for source in await self.of(organization_id) if source.is_visible_to(principal)]
+
+    async def get(self, organization_id: int, principal: Principal, source_id: int) -> Source | None:
+        """One visible source."""
+        for source in await self.visible(organization_id, principal):
+            if source.id == source_id:
+                return source
+        return None
+
+    def connector(self, vendor: str) -> Connector | None:
+        """The vendor's line of the registry; None when this build does not have it."""
+        return self._connectors.get(vendor)
+
+    async def connect(self, source: Source) -> ChatSource:
+        """The open source for a record. A changed record opens it anew. Raises `GatewayError` when it cannot be opened."""
+        opened = self._open.get(source.id)
+        if opened is not None and opened[0] == source:
+            return opened[1]
+        connector = self._connectors.get(source.vendor)
+        if connector is None:
+            raise UpstreamUnavailable(
+                f"The source {source.key} is of the vendor {source.vendor}, which this gateway has no connector for. "
+                "Disconnect it, or run a version that has one.",
+                source_id=source.id,
+                operation="connect",
+            )
+        sealed = await self._store.sources.credentials(source.organization_id, source.id)
+        try:
+            credentials = self._open_credentials(sealed) if sealed else {}
+        except ValueError as error:
+            raise UpstreamUnavailable(
+                f"The credentials of the source {source.key} cannot be decrypted with the configured `secret_keys`. "
+                "Put the key back that encrypted them, or set the credentials again with `updateSource`.",
+                source_id=source.id,
+                operation="connect",
+            ) from error
+        if source.id in self._open and self._open[source.id][0] == source:  # another task was faster
+            return self._open[source.id][1]
+        live = connector.connect(source, credentials)
+        self._open[source.id] = (source, live)
+        if opened is not None:
+            await opened[1].aclose()
+        return live
+
+    async def changed(self, organization_id: int, source_id: int | None = None) -> None:
+        """Forget what is known after a source was connected, changed or removed; credentials are read again."""
+        self._known.pop(organization_id, None)
+        if source_id is not None and (opened := self._open.pop(source_id, None)):
+            await opened[1].aclose()
+
+    async def aclose(self) -> None:
+        """Close every open source."""
+        opened, self._open = list(self._open.values()), {}
+        for _, live in opened:
+            try:
+                await live.aclose()
+            except GatewayError:  # a vendor that fails to say goodbye must not keep us from closing the others
+                continue
