@@ -108,6 +108,8 @@ class Capabilities:
     """Which fields of `Chat` a row of `list_chats` tells; `Chat.told` of such a row."""
     version_fields: tuple[str, ...] = ("title",)
     """The fields of `Chat` that list row and full object share: `version` is a hash over them."""
+    reads_from_store: bool = False
+    """The store's rows are the source itself, so reading them asks it: many of its records can be read at once."""
     max_page: int | None = None
     """Most messages of one native page, None where the vendor does not page."""
     has_folders: bool = False

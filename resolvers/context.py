@@ -9,6 +9,7 @@ from domain.records import Organization, Principal, Role, Scope
 from domain.source import Connector
 from resolvers.batching import Batches
 from resolvers.cursors import Cursors
+from resolvers.drains import Drains
 from resolvers.feed import Feed
 from resolvers.replies import Replies
 from resolvers.routing import Sources
@@ -50,6 +51,7 @@ class Gateway:
     cursors: Cursors
     feed: Feed
     replies: Replies
+    drains: Drains
     locks: ChatLocks
     seal_credentials: Callable[[Mapping[str, str]], bytes]
     clock: Clock = utc_now

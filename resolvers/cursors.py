@@ -47,7 +47,7 @@ class Cursors:
             raise refused from error
         mac, body = data[1 : 1 + _MAC_BYTES], data[1 + _MAC_BYTES :]
         expected = (_mac(key, kind, organization_id, body) for key in self._keys)
-        if data[:1] != _VERSION or not any([hmac.compare_digest(mac, one) for one in expected]):
+        if data[:1] != _VERSION or not any(hmac.compare_digest(mac, one) for one in expected):
             raise refused
         return json.loads(body)
 

@@ -1,0 +1,345 @@
+"""One message on its way to a source, and the reply on its way back.
+
+    begun ──intent committed──▶ on its way ──source has it──▶ accepted ──words…──▶ finished
+                                    ├─certainly not sent──▶ failed (nothing was done)
+                                    └─no answer──▶ looked for ──found──▶ accepted
+                                                        └─not found──▶ OUTCOME_UNKNOWN, row stays PENDING, reads settle it
+
+It runs in a task of `Replies`, so it goes on when the client that began it is gone.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from domain.errors import GatewayError, OutcomeUnknown, UpstreamError
+from domain.ids import chat_id as global_chat_id, message_id
+from domain.records import Agent, Delta, Message, MessageRole, MessageState
+from domain.source import MessageWindow, NewMessage, Progress
+from domain.tree import by_id
+from resolvers.context import Context
+from resolvers.feed import Growth
+from resolvers.intents import finish, open_intent
+from resolvers.reading import read_messages
+from resolvers.replies import Following, common_prefix, utf16_length
+from resolvers.targets import ChatTarget, not_found
+from storage.database import Transaction
+from storage.intents import Intent, IntentState
+from storage.messages import MessagesSeen
+
+_SAVE_EVERY = timedelta(milliseconds=250)
+_SAVE_CHARACTERS = 4096
+_NEWEST = MessageWindow(last=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What the sender is told: the message and its reply so far."""
+
+    message: Message | None
+    reply: Message | None
+
+
+class Exchange:
+    """Sends one message and follows its reply. `accepted` resolves when the sender can be answered, or raises what went wrong.
+
+    With `answers_again`, the id of an older reply, nothing is sent: the message before it, `new.id`, is answered once more.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        target: ChatTarget,
+        new: NewMessage,
+        intent: Intent,
+        *,
+        client_mutation_id: str | None = None,
+        answers_again: str | None = None,
+    ) -> None:
+        self._context = context
+        self._target = target
+        self._new = new
+        self._intent = intent
+        self._answers_again = answers_again
+        self._detail = {"principal": context.principal.key}
+        if client_mutation_id is not None:
+            self._detail["client_mutation_id"] = client_mutation_id
+        self.accepted: asyncio.Future[Started] = asyncio.get_running_loop().create_future()
+        self._reply_text = ""
+        self._saved_at: datetime | None = None
+        self._saved_length = 0
+        self._after_seq = 0
+
+    async def run(self, following: Following) -> None:
+        """The whole way. Errors before acceptance go to `accepted`; later ones end in the rows."""
+        try:
+            iterator = await self._until_accepted(following)
+            if iterator is not None:
+                await self._follow(iterator, following)
+        except asyncio.CancelledError:
+            self._refuse(OutcomeUnknown("The gateway is shutting down. Read the chat again.", source_id=self._target.source.id))
+            raise
+        except GatewayError as error:
+            self._refuse(error)
+        except Exception as error:
+            self._refuse(error)
+            raise
+
+    def _refuse(self, error: Exception) -> None:
+        if not self.accepted.done():
+            self.accepted.set_exception(error)
+            self.accepted.exception()  # the sender may be gone
+
+    async def _until_accepted(self, following: Following) -> AsyncIterator[Progress] | None:
+        context, target = self._context, self._target
+        is_late = target.capabilities.replies_late
+        async with context.gateway.locks.hold((context.organization.id, *target.key)):
+            await self._place()
+            opened = await open_intent(context, self._intent, self._commit_pending if is_late else None)
+            if opened.id != self._intent.id:
+                raise OutcomeUnknown(
+                    "Another request with the same `idempotencyKey` was faster. Send this one again for its result.",
+                    source_id=target.source.id,
+                )
+            if is_late:
+                await self._note_position()
+                self._accept(Started(self._pending_message(), self._pending_reply()))
+            iterator = self._begin()
+            try:
+                first = await anext(iterator)
+            except UpstreamError as error:
+                first, iterator = await self._after_failure(error)
+            except GatewayError:
+                await self._give_up(MessageState.FAILED, IntentState.FAILED)
+                raise
+            if is_late and first.reply is not None:
+                self._say(replace(first.reply, native_id=self._new.reply_id))  # all of it in one piece
+            await self._commit(first, IntentState.DONE)
+        if not is_late:
+            await self._note_position()
+            self._accept(Started(first.message, first.reply))
+        following.latest = first.reply
+        if first.reply is None or first.reply.state.is_final:
+            await iterator.aclose()  # type: ignore[attr-defined]  # every connector's is an async generator
+            return None
+        self._reply_text = first.reply.text
+        return iterator
+
+    def _begin(self) -> AsyncIterator[Progress]:
+        if self._answers_again is None:
+            return self._target.live.send_message(self._new)
+        return self._target.live.regenerate(
+            self._target.chat_id, self._answers_again, reply_id=self._new.reply_id, model=self._new.model
+        )
+
+    def _accept(self, started: Started) -> None:
+        if not self.accepted.done():
+            self.accepted.set_result(started)
+
+    async def _place(self) -> None:
+        """Find the message to follow: the newest of the active path unless the sender named one. It is also where a look-up begins."""
+        if self._answers_again is not None:
+            return
+        read = await read_messages(self._context, self._target, _NEWEST)
+        if read is None:
+            raise not_found("chat", global_chat_id(*self._target.key), ("chatId",))
+        newest = read.active_leaf if read.is_complete else (read.messages[-1].native_id if read.messages else None)
+        if self._new.parent_id is None:
+            self._new = replace(self._new, parent_id=newest)
+        elif read.is_complete and self._new.parent_id not in by_id(read.messages):
+            missing = message_id(*self._target.key, self._new.parent_id)
+            raise not_found("message of this chat", missing, ("parentId",))
+        self._intent = replace(self._intent, newest_known=newest)
+
+    async def _after_failure(self, error: UpstreamError) -> tuple[Progress, AsyncIterator[Progress]]:
+        if not error.perhaps_executed:
+            await self._give_up(MessageState.FAILED, IntentState.FAILED)
+            raise error
+        found = await self._look_up()
+        if found is None:
+            await self._give_up(MessageState.PENDING, IntentState.UNKNOWN)
+            raise OutcomeUnknown(
+                f"{self._target.source.key}: sending a message was cut off before the source answered, and the message is not to be seen there (yet). "
+                "Read the chat before you send it again; it shows up by itself if it was accepted.",
+                source_id=self._target.source.id,
+                retry_after_seconds=5,
+            ) from error
+        return found, self._resumed(found)
+
+    async def _look_up(self) -> Progress | None:
+        """Our message, and the reply to it, in a fresh reading; None when they are not there or nobody can tell."""
+        try:
+            read = await read_messages(self._context, self._target, _NEWEST)
+        except GatewayError:
+            return None
+        if read is None:
+            return None
+        shown = by_id(read.messages)
+        message, reply = shown.get(self._new.id), shown.get(self._new.reply_id)
+        if self._answers_again is not None:
+            return Progress(None, reply) if reply is not None else None
+        if message is None or message.state is MessageState.PENDING:
+            return None
+        return Progress(message, reply)
+
+    async def _resumed(self, found: Progress) -> AsyncIterator[Progress]:
+        if found.reply is None or found.reply.state.is_final:
+            return
+        async for reply in self._target.live.follow_reply(self._target.chat_id, found.reply.native_id):
+            yield Progress(found.message, reply)
+
+    async def _follow(self, iterator: AsyncIterator[Progress], following: Following) -> None:
+        last: Message | None = following.latest
+        try:
+            async for progress in iterator:
+                reply = progress.reply
+                if reply is None:
+                    continue
+                last = following.latest = reply
+                self._say(reply)
+                if reply.state.is_final:
+                    await self._commit(progress, None)
+                    return
+                await self._save(reply)
+        except UpstreamError:
+            # The row stays STREAMING; the next reading or start settles it.
+            if last is not None:
+                await self._save(last, at_once=True)
+
+    def _say(self, reply: Message) -> None:
+        start = common_prefix(self._reply_text, reply.text)
+        words = reply.text[start:]
+        if not words and len(reply.text) == len(self._reply_text):
+            return
+        delta = Delta(
+            organization_id=self._context.organization.id,
+            source_id=self._target.source.id,
+            chat_id=self._target.chat_id,
+            message_id=reply.native_id,
+            after_seq=self._after_seq,
+            offset=utf16_length(reply.text[:start]),
+            text=words,
+            occurred_at=self._context.now(),
+        )
+        self._reply_text = reply.text
+        self._context.gateway.feed.grew(Growth(delta, reply.text))
+
+    async def _save(self, reply: Message, *, at_once: bool = False) -> None:
+        now = self._context.now()
+        is_due = self._saved_at is None or now - self._saved_at >= _SAVE_EVERY
+        if not (at_once or is_due or len(reply.text) - self._saved_length >= _SAVE_CHARACTERS):
+            return
+        self._saved_at, self._saved_length = now, len(reply.text)
+
+        async def unit(tx: Transaction) -> None:
+            await self._context.store.messages.save_text(
+                tx, self._context.organization.id, *reply.key, text=reply.text, at=now
+            )
+
+        await self._context.store.database.write(unit)
+
+    async def _note_position(self) -> None:
+        self._after_seq = await self._context.store.events.head(self._context.organization.id)
+
+    async def _commit(self, progress: Progress, state: IntentState | None) -> None:
+        """Mirror, events and result in one transaction."""
+        progress = await self._under_our_ids(progress)
+
+        async def unit(tx: Transaction) -> None:
+            await self._observe(tx, [row for row in (progress.message, progress.reply) if row is not None])
+
+        if state is None:
+            await self._context.store.database.write(unit)
+            return
+        result = {"message_id": self._new.id, "reply_id": progress.reply.native_id if progress.reply else None}
+        await finish(self._context, self._intent, state, result, unit)
+
+    async def _under_our_ids(self, progress: Progress) -> Progress:
+        """Bind the ids that the source gave to those that clients know already."""
+        if self._target.capabilities.takes_message_ids:
+            return progress
+        bound: list[tuple[str, str]] = []
+        message, reply = progress.message, progress.reply
+        if message is not None and message.native_id != self._new.id:
+            bound.append((self._new.id, message.native_id))
+            message = replace(message, native_id=self._new.id, parent_id=self._new.parent_id)
+        if reply is not None and reply.native_id != self._new.reply_id:
+            bound.append((self._new.reply_id, reply.native_id))
+            reply = replace(reply, native_id=self._new.reply_id, parent_id=self._new.id)
+
+        async def unit(tx: Transaction) -> None:
+            for public, native in bound:
+                await self._context.store.messages.bind(
+                    tx, self._context.organization.id, self._target.source.id, self._target.chat_id, public, native
+                )
+
+        if bound:
+            await self._context.store.database.write(unit)
+        return Progress(message or self._pending_message(MessageState.COMPLETE), reply)
+
+    async def _commit_pending(self, tx: Transaction) -> None:
+        rows = [self._pending_message()]
+        if (reply := self._pending_reply()) is not None:
+            rows.append(reply)
+        await self._observe(tx, rows)
+
+    async def _give_up(self, state: MessageState, intent: IntentState) -> None:
+        """Nothing was done (FAILED: rows made in advance say so), or nobody can tell (PENDING: the row stays for the next readings)."""
+        message, reply = self._pending_message(state), self._pending_reply()
+        if reply is not None and state is MessageState.FAILED:
+            reply = replace(reply, state=state)
+        rows = [message, reply] if reply is not None else [message]
+
+        async def unit(tx: Transaction) -> None:
+            if self._answers_again is None and (self._target.capabilities.replies_late or state is MessageState.PENDING):
+                await self._observe(tx, rows)
+
+        await finish(self._context, self._intent, intent, {"message_id": self._new.id}, unit)
+
+    async def _observe(self, tx: Transaction, rows: list[Message]) -> None:
+        await self._context.store.messages.observe(
+            tx,
+            MessagesSeen(
+                organization_id=self._context.organization.id,
+                source_id=self._target.source.id,
+                chat_id=self._target.chat_id,
+                messages=rows,
+                started_at=self._context.now(),
+                is_whole=False,
+                includes_newest=True,
+                active_leaf=rows[-1].native_id,
+                details={self._new.id: self._detail},
+                is_own_write=True,
+            ),
+        )
+
+    def _pending_message(self, state: MessageState = MessageState.PENDING) -> Message:
+        return Message(
+            organization_id=self._context.organization.id,
+            source_id=self._target.source.id,
+            chat_id=self._target.chat_id,
+            native_id=self._new.id,
+            role=self._new.role,
+            text=self._new.text,
+            state=state,
+            parent_id=self._new.parent_id,
+            created_at=self._intent.created_at,
+            metadata=self._new.metadata,
+            attachments=self._new.attachments,
+        )
+
+    def _pending_reply(self) -> Message | None:
+        if not self._new.wants_reply:
+            return None
+        return Message(
+            organization_id=self._context.organization.id,
+            source_id=self._target.source.id,
+            chat_id=self._target.chat_id,
+            native_id=self._new.reply_id,
+            role=MessageRole.ASSISTANT,
+            state=MessageState.STREAMING,
+            author=Agent(),
+            parent_id=self._new.id,
+            created_at=self._intent.created_at,
+        )

@@ -1,0 +1,124 @@
+"""Intent first: what a mutation is about to do is committed before a vendor is called, so that a repeated or interrupted request is recognised.
+
+    (none) ──open──▶ OPEN ──done──▶ DONE ──same key──▶ replayed
+                      │ └─certainly not done─▶ FAILED ──same key──▶ OPEN again
+                      └─cannot tell─▶ UNKNOWN ──found by a look-up──▶ DONE
+"""
+
+import asyncio
+import hashlib
+import json
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from domain.errors import IdempotencyConflict, InvalidArgument
+from resolvers.context import Context
+from storage.database import Transaction
+from storage.intents import Intent, IntentState
+
+_MAX_KEY = 200
+_running: dict[str, asyncio.Event] = {}
+
+
+def input_hash(payload: Any) -> bytes:
+    """What two requests with one key must share."""
+    text = json.dumps(payload, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).digest()
+
+
+def new_intent(
+    context: Context, mutation: str, key: str | None, payload: Any, *, source_id: int = 0, chat_id: str = "", **ids: Any
+) -> Intent:
+    """An intent that is not committed yet."""
+    if key is not None and not 1 <= len(key) <= _MAX_KEY:
+        raise InvalidArgument(
+            f"An `idempotencyKey` of {len(key)} characters was given. Use 1 to {_MAX_KEY}, for example a UUID.",
+            path=("idempotencyKey",),
+        )
+    return Intent(
+        id=uuid.uuid4().hex,
+        organization_id=context.organization.id,
+        principal=context.principal.key,
+        mutation=mutation,
+        idempotency_key=key,
+        input_hash=input_hash(payload),
+        source_id=source_id,
+        chat_id=chat_id,
+        created_at=context.now(),
+        **ids,
+    )
+
+
+async def earlier(context: Context, intent: Intent) -> Intent | None:
+    """What an earlier request with the same key did; one that still runs in this process is waited for.
+
+    None: there was none, or it certainly did nothing. `IdempotencyConflict` when its input was another.
+    """
+    if intent.idempotency_key is None:
+        return None
+    while True:
+        known = await context.store.intents.by_key(
+            intent.organization_id, intent.principal, intent.mutation, intent.idempotency_key
+        )
+        if known is None:
+            return None
+        _same_input(known, intent)
+        event = _running.get(known.id)
+        if known.state is IntentState.OPEN and event is not None:
+            await event.wait()
+            continue
+        return None if known.state is IntentState.FAILED else known
+
+
+def _same_input(known: Intent, intent: Intent) -> None:
+    if known.input_hash != intent.input_hash:
+        raise IdempotencyConflict(
+            f"{intent.mutation}: this `idempotencyKey` came before with another input, and nothing was done now. "
+            "Use a new key for a new request.",
+            first_used_at=known.created_at,
+        )
+
+
+async def open_intent(
+    context: Context, intent: Intent, also: Callable[[Transaction], Awaitable[None]] | None = None
+) -> Intent:
+    """Commit an intent, with `also` in the same transaction. Answers with another one when a request with the same key was faster."""
+
+    async def unit(tx: Transaction) -> Intent:
+        opened = await context.store.intents.open_intent(tx, intent)
+        if opened.id == intent.id and also is not None:
+            await also(tx)
+        return opened
+
+    _running[intent.id] = asyncio.Event()
+    opened: Intent | None = None
+    try:
+        opened = await context.store.database.write(unit)
+    finally:
+        if opened is None or opened.id != intent.id:
+            _running.pop(intent.id).set()
+    if opened.id != intent.id:
+        _same_input(opened, intent)
+    return opened
+
+
+async def finish(
+    context: Context,
+    intent: Intent,
+    state: IntentState,
+    result: Mapping[str, Any] | None = None,
+    also: Callable[[Transaction], Awaitable[None]] | None = None,
+) -> None:
+    """Commit how an intent ended, with `also` in the same transaction."""
+
+    async def unit(tx: Transaction) -> None:
+        if also is not None:
+            await also(tx)
+        await context.store.intents.finish(tx, intent.id, state, dict(result or {}))
+
+    try:
+        await context.store.database.write(unit)
+    finally:
+        if (event := _running.pop(intent.id, None)) is not None:
+            event.set()
