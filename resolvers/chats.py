@@ -13,7 +13,8 @@ from domain.records import GATEWAY, Chat, FolderRef, Role, Scope
 from resolvers.context import Context
 from resolvers.cursors import fingerprint
 from resolvers.merge import Listing, merged_page
-from resolvers.overlays import complete_rows, version_of as version_with
+from resolvers.overlays import complete_rows
+from resolvers.overlays import version_of as version_with
 from resolvers.reading import copy_of_chat, read_chat
 from resolvers.statuses import SourceStatus, status_of_error
 from resolvers.targets import ChatTarget, SourceTarget, folder_ref, open_source, source_target
@@ -57,9 +58,7 @@ class ChatList:
     count: Callable[[], Awaitable[Count | None]]
 
 
-async def chats(
-    context: Context, page: PageRequest, filter_: ChatFilter, order: ChatOrder, within_ms: int
-) -> ChatList:
+async def chats(context: Context, page: PageRequest, filter_: ChatFilter, order: ChatOrder, within_ms: int) -> ChatList:
     """The chats of all visible sources in one order. A source that fails costs its own rows, and `statuses` says so."""
     context.require(Scope.READ)
     check_within(within_ms)
@@ -234,4 +233,3 @@ async def load_unread_counts(context: Context, keys: Sequence[ChatKey]) -> list[
     """How many messages came after the principal's read marker, None where that is not known."""
     counts = await context.store.read_markers.unread_counts(context.organization.id, context.principal.key, keys)
     return [counts.get(key) for key in keys]
-

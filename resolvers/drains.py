@@ -71,5 +71,3 @@ class Drains:
         running = self.running.get(source_id)
         if running is not None and running[1] is task:
             del self.running[source_id]
-
-

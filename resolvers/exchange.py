@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from domain.errors import GatewayError, OutcomeUnknown, UpstreamError
-from domain.ids import chat_id as global_chat_id, message_id
+from domain.ids import chat_id as global_chat_id
+from domain.ids import message_id
 from domain.records import Agent, Delta, Message, MessageRole, MessageState
 from domain.source import MessageWindow, NewMessage, Progress
 from domain.tree import by_id
@@ -78,7 +79,9 @@ class Exchange:
             if iterator is not None:
                 await self._follow(iterator, following)
         except asyncio.CancelledError:
-            self._refuse(OutcomeUnknown("The gateway is shutting down. Read the chat again.", source_id=self._target.source.id))
+            self._refuse(
+                OutcomeUnknown("The gateway is shutting down. Read the chat again.", source_id=self._target.source.id)
+            )
             raise
         except GatewayError as error:
             self._refuse(error)
@@ -292,7 +295,9 @@ class Exchange:
         rows = [message, reply] if reply is not None else [message]
 
         async def unit(tx: Transaction) -> None:
-            if self._answers_again is None and (self._target.capabilities.replies_late or state is MessageState.PENDING):
+            if self._answers_again is None and (
+                self._target.capabilities.replies_late or state is MessageState.PENDING
+            ):
                 await self._observe(tx, rows)
 
         await finish(self._context, self._intent, intent, {"message_id": self._new.id}, unit)

@@ -20,13 +20,19 @@ def check_form(schema: Mapping[str, Any], form: Mapping[str, Any], path: Sequenc
     where = [*path, *(str(step) for step in error.absolute_path)]
     if error.validator == "required":
         missing = [name for name in error.validator_value if name not in error.instance]
-        raise InvalidArgument(f"The field `{missing[0]}` is missing. {_hint(schema, missing[0])}", path=[*where, missing[0]])
+        raise InvalidArgument(
+            f"The field `{missing[0]}` is missing. {_hint(schema, missing[0])}", path=[*where, missing[0]]
+        )
     if error.validator == "additionalProperties":
         known = set(error.schema.get("properties", {}))
         unknown = sorted(set(error.instance) - known)
         allowed = ", ".join(f"`{name}`" for name in sorted(known)) or "none"
-        raise InvalidArgument(f"There is no field `{unknown[0]}` here. Known ones: {allowed}.", path=[*where, unknown[0]])
-    raise InvalidArgument(f"The value is not acceptable: {_reason(error.validator, error.validator_value)}.", path=where)
+        raise InvalidArgument(
+            f"There is no field `{unknown[0]}` here. Known ones: {allowed}.", path=[*where, unknown[0]]
+        )
+    raise InvalidArgument(
+        f"The value is not acceptable: {_reason(error.validator, error.validator_value)}.", path=where
+    )
 
 
 def _hint(schema: Mapping[str, Any], name: str) -> str:

@@ -1,8 +1,8 @@
 """Intent first: what a mutation is about to do is committed before a vendor is called, so that a repeated or interrupted request is recognised.
 
-    (none) ──open──▶ OPEN ──done──▶ DONE ──same key──▶ replayed
-                      │ └─certainly not done─▶ FAILED ──same key──▶ OPEN again
-                      └─cannot tell─▶ UNKNOWN ──found by a look-up──▶ DONE
+(none) ──open──▶ OPEN ──done──▶ DONE ──same key──▶ replayed
+                  │ └─certainly not done─▶ FAILED ──same key──▶ OPEN again
+                  └─cannot tell─▶ UNKNOWN ──found by a look-up──▶ DONE
 """
 
 import asyncio

@@ -118,5 +118,3 @@ async def _settle_missing(context: Context, target: SourceTarget, seen: set[str]
     known = await context.store.chats.native_ids(context.organization.id, target.source.id)
     for native_id in sorted(set(known) - seen)[:MAX_DOUBTS]:
         await read_chat(context, ChatTarget(target.source, target.live, native_id))
-
-

@@ -84,9 +84,7 @@ class _Outcome:
     served: str | None = None
 
 
-async def merged_page(
-    context: Context, listing: Listing, page: PageRequest
-) -> tuple[Page[Chat], list[SourceStatus]]:
+async def merged_page(context: Context, listing: Listing, page: PageRequest) -> tuple[Page[Chat], list[SourceStatus]]:
     """One page of the listing, and how each source contributed. A source that fails costs its own rows only."""
     text = page.before if page.is_backwards else page.after
     position = None
@@ -96,9 +94,7 @@ async def merged_page(
     outcomes = await _ask_all(context, listing, position, page)
     rows, tokens, has_more = await _rows(context, listing, outcomes, position, page)
     cursors = _cursors(context, listing, outcomes, rows, tokens, position)
-    statuses = [
-        _with_gap(context, listing, outcomes[target.source.id], position, rows) for target in listing.targets
-    ]
+    statuses = [_with_gap(context, listing, outcomes[target.source.id], position, rows) for target in listing.targets]
     has_position = position is not None
     return (
         Page(

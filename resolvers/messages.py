@@ -40,9 +40,7 @@ class MessageList:
     event_cursor: str
 
 
-async def load_messages(
-    context: Context, queries: Sequence[MessageQuery]
-) -> list[MessageList | None | BaseException]:
+async def load_messages(context: Context, queries: Sequence[MessageQuery]) -> list[MessageList | None | BaseException]:
     """The windows of all chats that a selection asks for, at once. None: there is no such chat. A source that fails is served
     from the mirror, and its `status` says so; when the mirror does not know the chat either, the error is the value."""
     context.require(Scope.READ)
@@ -157,9 +155,7 @@ async def _stored_windows(
     return found
 
 
-async def _asked_window(
-    context: Context, at: ChatTarget, window: MessageWindow
-) -> tuple[_Cut | None, SourceStatus]:
+async def _asked_window(context: Context, at: ChatTarget, window: MessageWindow) -> tuple[_Cut | None, SourceStatus]:
     status = SourceStatus(source=at.source)
     try:
         read = await read_messages(context, at, window)
@@ -182,7 +178,9 @@ def cut_read(read: MessagesRead, window: MessageWindow) -> _Cut:
         return _Cut(read.messages, read.has_before, read.has_after, read.total)
     messages = by_id(read.messages)
     if window.branch is not None and window.branch not in messages:
-        raise BadCursor("`branch` names a message that is not in this chat (any more). Leave it out for the active path.")
+        raise BadCursor(
+            "`branch` names a message that is not in this chat (any more). Leave it out for the active path."
+        )
     path = branch_path(messages, window.branch, read.active_leaf)
     rows, has_before, has_after = cut(path, window)
     return _Cut(rows, has_before, has_after, len(path))
@@ -230,7 +228,7 @@ async def load_message(context: Context, keys: Sequence[MessageKey]) -> list[Mes
         context,
         {key[:2] for key in keys if (target := targets.get(key[0])) and not target.capabilities.reads_from_store},
     )
-    found: list[Message | None | BaseException] = []
+    found: list[Message | BaseException | None] = []
     for key in keys:
         tree = trees.get(key[:2])
         copy = stored.get(key)
@@ -248,7 +246,9 @@ async def load_message(context: Context, keys: Sequence[MessageKey]) -> list[Mes
 
 async def load_siblings(context: Context, keys: Sequence[MessageKey]) -> list[list[Message] | None | BaseException]:
     """All answers to the parent of each message, itself included, oldest first; None when it could not be read."""
-    return await _relatives(context, keys, lambda tree, message: message.parent_id if message.parent_id in tree else None)
+    return await _relatives(
+        context, keys, lambda tree, message: message.parent_id if message.parent_id in tree else None
+    )
 
 
 async def load_children(context: Context, keys: Sequence[MessageKey]) -> list[list[Message] | None | BaseException]:
@@ -289,7 +289,7 @@ async def _relatives(
     context: Context, keys: Sequence[MessageKey], parent_of: Callable[[Tree, Message], str | None]
 ) -> list[list[Message] | None | BaseException]:
     trees = await _trees(context, {key[:2] for key in keys})
-    found: list[list[Message] | None | BaseException] = []
+    found: list[list[Message] | BaseException | None] = []
     for key in keys:
         tree = trees[key[:2]]
         if isinstance(tree, BaseException) or tree is None or key[2] not in tree:

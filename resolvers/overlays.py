@@ -22,9 +22,7 @@ _EMPTY: dict[str, Any] = {"tags": (), "pinned": False, "archived": False}
 def kept_here(capabilities: Capabilities) -> frozenset[str]:
     """The fields of a chat that the gateway keeps for this source."""
     return frozenset(
-        field
-        for capability, field in _FIELD_OF.items()
-        if capabilities.level(capability) is SupportLevel.OVERLAY
+        field for capability, field in _FIELD_OF.items() if capabilities.level(capability) is SupportLevel.OVERLAY
     )
 
 

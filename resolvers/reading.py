@@ -164,4 +164,3 @@ async def _with_native_ids(context: Context, target: ChatTarget, window: Message
         return native.get(public, public) if public is not None else None
 
     return replace(window, after=of(window.after), before=of(window.before), branch=of(window.branch))
-

@@ -9,7 +9,8 @@ from typing import Any
 
 from domain.capabilities import Capability
 from domain.errors import InvalidArgument, OutcomeUnknown
-from domain.ids import IdType, message_id as global_message_id, parse_id_of
+from domain.ids import IdType, parse_id_of
+from domain.ids import message_id as global_message_id
 from domain.records import Attachment, Message, MessageRole, Scope
 from domain.source import MessageWindow, NewMessage
 from resolvers.context import Context
@@ -18,7 +19,7 @@ from resolvers.intents import earlier, new_intent
 from resolvers.messages import load_message
 from resolvers.reading import read_messages
 from resolvers.replies import wait_until
-from resolvers.targets import ChatTarget, MessageTarget, chat_target, message_target, not_found
+from resolvers.targets import ChatTarget, chat_target, message_target, not_found
 from storage.database import Transaction
 from storage.intents import Intent, IntentState
 from storage.messages import MessagesSeen
@@ -200,9 +201,7 @@ async def delete_message(context: Context, *, message_id: str) -> Deleted:
         at = context.now()
 
         async def unit(tx: Transaction) -> None:
-            await context.store.messages.remove(
-                tx, context.organization.id, target.source.id, target.chat_id, gone, at
-            )
+            await context.store.messages.remove(tx, context.organization.id, target.source.id, target.chat_id, gone, at)
 
         if not target.capabilities.reads_from_store:
             await context.store.database.write(unit)

@@ -1,0 +1,115 @@
+"""What a process that died left behind: intents that are still open, and replies that nobody follows.
+
+Run once at the start of a gateway that has the store to itself. Each is settled by looking at its source, never by sending again.
+"""
+
+from dataclasses import replace
+
+from domain.errors import GatewayError
+from domain.records import Message, MessageState, Organization, Principal, Role, Scope
+from domain.source import MessageWindow
+from domain.tree import by_id
+from resolvers.context import Context, Gateway
+from resolvers.reading import read_messages
+from resolvers.targets import ChatTarget, open_source
+from storage.database import Transaction
+from storage.intents import Intent, IntentState
+from storage.messages import MessagesSeen
+
+_NEWEST = MessageWindow(last=1)
+
+
+async def recover(gateway: Gateway) -> int:
+    """Settle what can be settled; how many things were looked at. A source that does not answer leaves its things for the next reads."""
+    looked_at = 0
+    for intent in await gateway.store.intents.open_intents():
+        organization = await gateway.store.organizations.get(intent.organization_id)
+        if organization is not None:
+            looked_at += 1
+            await _settle_intent(_context(gateway, organization, intent.principal), intent)
+    for organization in await gateway.store.organizations.all():
+        for message in await gateway.store.messages.unfinished(organization.id):
+            looked_at += 1
+            await _settle_reply(_context(gateway, organization, ""), message)
+    return looked_at
+
+
+def _context(gateway: Gateway, organization: Organization, principal: str) -> Context:
+    """The gateway itself, acting for whoever began it, so that private sources are reached too."""
+    return Context(
+        gateway=gateway,
+        organization=organization,
+        principal=Principal(key=principal, subject=None, display_name=None),
+        role=Role.ADMIN,
+        scopes=frozenset(Scope),
+        request_id="recovery",
+    )
+
+
+async def _settle_intent(context: Context, intent: Intent) -> None:
+    state, result = IntentState.UNKNOWN, dict(intent.result)
+    if intent.message_id is not None and intent.chat_id:
+        target = await _target(context, intent.source_id, intent.chat_id)
+        shown = await _shown(context, target) if target is not None else None
+        if (
+            shown is not None
+            and intent.message_id in shown
+            and shown[intent.message_id].state is not MessageState.PENDING
+        ):
+            state, result = IntentState.DONE, {"message_id": intent.message_id, "reply_id": intent.reply_id}
+
+    async def unit(tx: Transaction) -> None:
+        await context.store.intents.finish(tx, intent.id, state, result)
+
+    await context.store.database.write(unit)
+
+
+async def _settle_reply(context: Context, message: Message) -> None:
+    """A row that is still being written: as its source has it now. One that the source never heard of, and that has words, broke off."""
+    target = await _target(context, message.source_id, message.chat_id)
+    if target is None:
+        return
+    shown = await _shown(context, target)
+    if shown is None or message.state is MessageState.PENDING:
+        return
+    now = shown.get(message.native_id)
+    if now is not None and now.state is not MessageState.STREAMING:
+        return  # reading it has settled it
+    if now is not None and now.raw is not None:
+        return  # the source itself says that it is still being written
+    broken = replace(message, state=MessageState.FAILED)
+
+    async def unit(tx: Transaction) -> None:
+        seen = MessagesSeen(
+            organization_id=context.organization.id,
+            source_id=message.source_id,
+            chat_id=message.chat_id,
+            messages=[broken],
+            started_at=context.now(),
+            is_whole=False,
+            includes_newest=False,
+            active_leaf=None,
+            is_own_write=True,
+        )
+        await context.store.messages.observe(tx, seen)
+
+    if now is None:
+        await context.store.database.write(unit)
+
+
+async def _target(context: Context, source_id: int, chat_id: str) -> ChatTarget | None:
+    for source in await context.gateway.sources.of(context.organization.id):
+        if source.id == source_id:
+            if source.is_visible_to(context.principal):
+                opened = await open_source(context, source_id)
+                return ChatTarget(opened.source, opened.live, chat_id) if opened is not None else None
+            return ChatTarget(source, await context.gateway.sources.connect(source), chat_id)
+    return None
+
+
+async def _shown(context: Context, target: ChatTarget) -> dict[str, Message] | None:
+    try:
+        read = await read_messages(context, target, _NEWEST)
+    except GatewayError:
+        return None
+    return by_id(read.messages) if read is not None else {}

@@ -1,0 +1,70 @@
+"""Deleting a chat: at its source, in the mirror, and its overlay. Alone, or with the folder that it is in."""
+
+from collections.abc import Sequence
+
+from domain.capabilities import Capability, ChatOrder
+from domain.errors import GatewayError, NotFound
+from domain.records import FolderRef
+from resolvers.context import Context
+from resolvers.targets import ChatTarget, open_source
+from storage.chats import ChatQuery
+from storage.database import Transaction
+
+_BATCH = 100
+
+
+async def remove_chat(context: Context, target: ChatTarget) -> None:
+    """Delete a chat with all its messages. Raises what the source says; then nothing was deleted."""
+    target.require(Capability.DELETE_CHAT)
+    await target.live.delete_chat(target.chat_id)
+    at = context.now()
+
+    async def unit(tx: Transaction) -> None:
+        await context.store.chats.remove(tx, context.organization.id, target.source.id, target.chat_id, at)
+
+    if not target.capabilities.reads_from_store:
+        await context.store.database.write(unit)
+    context.batches.forget()
+
+
+async def remove_chats_in(context: Context, folders: Sequence[FolderRef]) -> list[GatewayError]:
+    """Delete every chat that is filed in these folders of the gateway, one after the other; what failed is reported, not rolled back."""
+    failures: list[GatewayError] = []
+    sources = await context.gateway.sources.visible(context.organization.id, context.principal)
+    query = ChatQuery(
+        organization_id=context.organization.id,
+        source_ids=tuple(source.id for source in sources),
+        order=ChatOrder(),
+        limit=_BATCH,
+        folders=tuple(folders),
+        archived=None,
+    )
+    failed: set[tuple[int, str]] = set()
+    while rows := [row for row in await context.store.chats.page(query) if row.key not in failed]:
+        for row in rows:
+            opened = await open_source(context, row.source_id)
+            if opened is None:
+                failed.add(row.key)
+                continue
+            target = ChatTarget(opened.source, opened.live, row.native_id)
+            try:
+                async with context.gateway.locks.hold((context.organization.id, *target.key)):
+                    await remove_chat(context, target)
+            except NotFound:
+                await _forget(context, target)
+            except GatewayError as error:
+                failures.append(error)
+                failed.add(row.key)
+        if len(failed) >= _BATCH:
+            break
+    return failures
+
+
+async def _forget(context: Context, target: ChatTarget) -> None:
+    """The source denies the chat that was to be deleted: what is left of it here goes too."""
+    at = context.now()
+
+    async def unit(tx: Transaction) -> None:
+        await context.store.chats.remove(tx, context.organization.id, target.source.id, target.chat_id, at)
+
+    await context.store.database.write(unit)
