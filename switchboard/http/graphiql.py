@@ -44,7 +44,7 @@ _MEDIA_TYPES: Final = {
     ".svg": "image/svg+xml",
     ".ttf": "font/ttf",
 }
-_NAME: Final = re.compile(r"[\w-][\w.-]*\Z", re.ASCII)
+_NAME: Final = re.compile(r"[\w-][\w.-]{0,99}", re.ASCII)
 _NOT_BUILT: Final = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Switchboard</title></head>
 <body style="font-family: system-ui, sans-serif; max-width: 40rem; margin: 15vh auto; line-height: 1.5">
@@ -87,7 +87,7 @@ class GraphiQLPage:
             return self._key(scope)
         path = self._dist / "graphiql" / name
         media_type = _MEDIA_TYPES.get(path.suffix)
-        if media_type is None or not _NAME.match(name) or not path.is_file():
+        if media_type is None or not _NAME.fullmatch(name) or not path.is_file():
             return Response(status_code=404, headers=SECURITY_HEADERS)
         # The name carries a hash of the content.
         return _file(path, media_type, "public, max-age=31536000, immutable", scope)
@@ -96,7 +96,9 @@ class GraphiQLPage:
         """The demo's key, or 204: a page that asks in vain is nothing to report in the browser's console."""
         headers = {"Cache-Control": "no-store", "Cross-Origin-Resource-Policy": "same-origin", **SECURITY_HEADERS}
         key = self._demo_key() if _asked_on_this_machine(scope) else None
-        return Response(status_code=204, headers=headers) if key is None else JSONResponse({"api_key": key}, 200, headers)
+        return (
+            Response(status_code=204, headers=headers) if key is None else JSONResponse({"api_key": key}, 200, headers)
+        )
 
 
 def _only_read(scope: Scope) -> Response | None:

@@ -1,6 +1,16 @@
 /** The headers tab as one reads it: any case of the names, values that are texts. */
 export type Headers = Record<string, unknown>;
 
+/** The headers tab's text as headers; none while it is not JSON, about which GraphiQL itself complains. */
+export function parseHeaders(text: string): Headers {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Headers) : {};
+  } catch {
+    return {};
+  }
+}
+
 function header(headers: Headers, name: string): string | undefined {
   const entry = Object.entries(headers).find(([key]) => key.toLowerCase() === name);
   return typeof entry?.[1] === 'string' ? entry[1] : undefined;

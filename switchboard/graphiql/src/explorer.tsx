@@ -2,12 +2,16 @@ import { GraphiQL } from 'graphiql';
 import { useEffect, useMemo, useState } from 'react';
 
 import icon from './icon.svg';
+import { parseHeaders } from './credentials';
 import { EXAMPLES } from './examples';
 import { createFetcher } from './fetcher';
 import { storage } from './storage';
 
 /** How long somebody has not typed in the headers tab before the documentation is asked for with the new key. */
 const PAUSE_MS = 600;
+
+/** The history keeps the headers of every request in the browser, keys among them, and has no setting against it. */
+const NO_HISTORY: never[] = [];
 
 interface ExplorerProps {
   address: URL;
@@ -19,7 +23,7 @@ export function Explorer({ address, headers }: ExplorerProps) {
   const [typed, setTyped] = useState(headers);
   const settled = useSettled(typed);
   // GraphiQL reads the schema again when it is given another fetcher: a key typed into the headers tab opens the docs.
-  const fetcher = useMemo(() => createFetcher(address), [address, settled]);
+  const fetcher = useMemo(() => createFetcher(address, parseHeaders(settled)), [address, settled]);
   const tabs = useMemo(() => EXAMPLES(headers), [headers]);
   return (
     <GraphiQL
@@ -29,6 +33,7 @@ export function Explorer({ address, headers }: ExplorerProps) {
       defaultHeaders={headers}
       defaultEditorToolsVisibility="headers"
       shouldPersistHeaders={false}
+      plugins={NO_HISTORY}
       onEditHeaders={setTyped}
       schemaDescription
     >

@@ -5,11 +5,15 @@ import type { Fetcher, FetcherParams } from '@graphiql/toolkit';
 import { connectionParams, type Headers } from './credentials';
 import { operationOf } from './operation';
 
-/** Sends queries and mutations by POST, and subscriptions by `graphql-transport-ws` to the same address. */
-export function createFetcher(address: URL): Fetcher {
+/**
+ * Sends queries and mutations by POST, and subscriptions by `graphql-transport-ws` to the same address.
+ *
+ * `typedHeaders` are those of the headers tab: GraphiQL asks for the schema before that editor stands, without them.
+ */
+export function createFetcher(address: URL, typedHeaders: Headers): Fetcher {
   const sockets = new Sockets(address);
   return (params, options) => {
-    const headers: Headers = options?.headers ?? {};
+    const headers: Headers = options?.headers ?? typedHeaders;
     const operation = operationOf(params.query, params.operationName);
     const request = operation ? { ...params, operationName: operation.name } : params;
     return operation?.kind === 'subscription' ? sockets.subscribe(request, headers) : post(address, request, headers);
@@ -43,7 +47,7 @@ class Sockets {
     const { query, variables, operationName } = request;
     const messages = this.#clientFor(headers).iterate({
       query,
-      variables: variables as Record<string, unknown> | undefined ?? null,
+      variables: (variables as Record<string, unknown> | undefined) ?? null,
       operationName: operationName ?? null,
     });
     try {
