@@ -1,0 +1,454 @@
+"""One source's view of the shared HTTP client: every rule of how a vendor is called, in the order in which it applies."""
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+import httpx
+import orjson
+
+from domain.errors import (
+    CircuitOpen,
+    GatewayError,
+    NotFound,
+    UnexpectedAnswer,
+    UpstreamError,
+    UpstreamRateLimited,
+    UpstreamTimeout,
+    UpstreamTooLarge,
+    UpstreamUnavailable,
+)
+from domain.records import Health, Source
+from upstreams.breaker import Breaker
+from upstreams.clock import Clock
+from upstreams.flights import SingleFlight
+from upstreams.health import HealthRecord
+from upstreams.json_reading import WrongShape
+from upstreams.policy import Answer, Call, UpstreamSettings, VendorPolicy
+from upstreams.quota import Quota, retry_after_seconds
+from upstreams.redaction import Redactor
+from upstreams.requests import Request
+from upstreams.transport import AddressRefused, certainly_not_sent, is_broken_connection
+from upstreams.truth import Refusal, error_of
+
+T = TypeVar("T")
+_log = logging.getLogger("switchboard.upstreams")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shared:
+    """What the clients of all sources share. `generations` counts, per credential, the writes that ended."""
+
+    settings: UpstreamSettings
+    clock: Clock
+    observe: Callable[[Call], None]
+    http: Callable[[], httpx.AsyncClient]
+    flights: SingleFlight[Answer]
+    generations: MutableMapping[str, int]
+
+
+@dataclass(slots=True)
+class _Course:
+    """How far one call is. `is_out`: an attempt is under way. `perhaps_executed`: an earlier or this attempt may have reached the vendor's logic."""
+
+    deadline: float
+    started_at: datetime
+    made: int = 0
+    is_out: bool = False
+    perhaps_executed: bool = False
+    has_replaced_connection: bool = False
+
+
+class _Failed(Exception):
+    """An attempt failed; `again`: the same request may be tried once more, `at_once` without waiting."""
+
+    def __init__(self, error: GatewayError, *, again: bool = False, at_once: bool = False) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.again = again
+        self.at_once = at_once
+
+
+class UpstreamClient:
+    """Calls one source. Made by `UpstreamClients.client`; it lives as long as its `ChatSource`."""
+
+    def __init__(
+        self,
+        shared: Shared,
+        source: Source,
+        *,
+        headers: Mapping[str, str],
+        redact: Redactor,
+        policy: VendorPolicy,
+        quota: Quota,
+        scope: str,
+    ) -> None:
+        self._shared = shared
+        self._settings = shared.settings
+        self._clock = shared.clock
+        self._source = source
+        self._headers = dict(headers)
+        self._redact = redact
+        self._policy = policy
+        self._quota = quota
+        self._scope = scope
+        self._base = (source.base_url or "").rstrip("/")
+        self._breaker = Breaker(
+            shared.clock.monotonic,
+            threshold=shared.settings.breaker_threshold,
+            open_seconds=shared.settings.breaker_seconds,
+        )
+        self._places = asyncio.Semaphore(shared.settings.concurrency)
+        self._health = HealthRecord(shared.clock.now)
+
+    def health(self) -> Health:
+        """How the source has been answering."""
+        return self._health.read(self._breaker.state)
+
+    def skipped(self, rows: int) -> int:
+        """Count rows that could not be understood; gives the number back."""
+        if rows:
+            self._health.drifted(rows)
+        return rows
+
+    async def send(self, request: Request) -> Answer:
+        """The vendor's success, whole. Raises an error of `domain.errors` for everything else."""
+        if request.method != "GET":
+            try:
+                return await self._call(request, self._whole)
+            finally:
+                # What is read from now on must not be an answer that was under way before this write ended.
+                self._shared.generations[self._scope] = self._shared.generations.get(self._scope, 0) + 1
+        generation = self._shared.generations.get(self._scope, 0)
+        key = (self._source.id, self._scope, generation, request.target, request.timeout_seconds)
+        return await self._shared.flights.run(key, lambda: self._call(request, self._whole))
+
+    async def json(self, request: Request, read: Callable[[Any], T]) -> T:
+        """The vendor's success as `read` understands its JSON; `WrongShape` becomes `UnexpectedAnswer`."""
+        return self.understood(await self.send(request), read)
+
+    def understood(self, answer: Answer, read: Callable[[Any], T]) -> T:
+        """What `read` makes of an answer's JSON."""
+        try:
+            return read(_loads(answer.body))
+        except WrongShape as wrong:
+            raise self._unexpected(
+                answer.request, f"did not have the documented shape ({wrong})", wrong.json_path
+            ) from wrong
+        except ValueError as error:
+            raise self._unexpected(answer.request, "was not JSON") from error
+
+    async def lines(self, request: Request) -> AsyncIterator[bytes]:
+        """The lines of a streamed answer, without their ends. A line that is too long arrives as an empty one, so that it can be counted."""
+        response = await self._call(request, self._opened)
+        limit = self._settings.max_answer_bytes
+        try:
+            pending, too_long = bytearray(), False
+            chunks = response.aiter_bytes()
+            while (chunk := await self._next_chunk(chunks, request)) is not None:
+                *whole, rest = chunk.split(b"\n")
+                for piece in whole:
+                    yield b"" if too_long or len(pending) + len(piece) > limit else bytes(pending + piece)
+                    pending.clear()
+                    too_long = False
+                pending += rest
+                if len(pending) > limit:
+                    pending.clear()
+                    too_long = True
+            if pending or too_long:
+                yield bytes(pending)
+        finally:
+            await response.aclose()
+
+    async def _next_chunk(self, chunks: AsyncIterator[bytes], request: Request) -> bytes | None:
+        try:
+            async with asyncio.timeout(self._settings.read_seconds):
+                return await anext(chunks, None)
+        except TimeoutError as error:
+            raise self._timed_out(request, self._settings.read_seconds, perhaps_executed=False) from error
+        except httpx.RequestError as error:
+            raise self._broken(request, error, perhaps_executed=False) from error
+
+    # One call: deadline around attempts
+
+    async def _call(self, request: Request, read: "_Read[T]") -> T:
+        seconds = request.timeout_seconds or self._settings.timeout_seconds
+        course = _Course(deadline=self._clock.monotonic() + seconds, started_at=self._clock.now())
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._try_until_done(request, read, course)
+        except TimeoutError as timeout:
+            if course.is_out:
+                self._breaker.fail()
+            unsure = not request.idempotent and (course.is_out or course.perhaps_executed)
+            error = self._timed_out(request, seconds, perhaps_executed=unsure)
+            self._health.failed(error.message)
+            raise error from timeout
+        except asyncio.CancelledError:
+            if course.is_out:
+                self._breaker.abandon()
+            raise
+
+    async def _try_until_done(self, request: Request, read: "_Read[T]", course: _Course) -> T:
+        before: GatewayError | None = None
+        while True:
+            try:
+                await self._wait_for_quota(request, course)
+                async with self._places:
+                    return await self._attempt(request, read, course)
+            except CircuitOpen as closed:
+                # It opened under this very call: what went wrong says more than that it did.
+                raise self._final(request, course, before or closed) from closed
+            except _Failed as failed:
+                before = failed.error
+                if not failed.again:
+                    if self._was_done_before(request, course, failed.error):
+                        return await read(request, httpx.Response(204), course)
+                    raise self._final(request, course, failed.error) from failed.error.__cause__
+                if not failed.at_once:
+                    await self._back_off(failed.error, course)
+
+    def _was_done_before(self, request: Request, course: _Course, error: GatewayError) -> bool:
+        """Whether a retried deletion finds nothing because an earlier attempt, whose answer was lost, did it."""
+        return request.method == "DELETE" and course.perhaps_executed and isinstance(error, NotFound)
+
+    def _final(self, request: Request, course: _Course, error: GatewayError) -> GatewayError:
+        if isinstance(error, UpstreamError) and not isinstance(error, CircuitOpen):
+            error.perhaps_executed = error.perhaps_executed or (course.perhaps_executed and not request.idempotent)
+            self._health.failed(error.message)
+        return error
+
+    async def _back_off(self, error: GatewayError, course: _Course) -> None:
+        """Full jitter: any time up to the bound, so that many who failed together do not come back together."""
+        bound = self._settings.backoff_seconds * 2 ** (course.made - 1)
+        wait = self._clock.random() * min(bound, self._settings.longest_backoff_seconds)
+        asked = error.retry_after_seconds if isinstance(error, UpstreamError) else None
+        if asked is not None:
+            wait = max(wait, asked)
+        if self._clock.monotonic() + wait >= course.deadline:
+            raise error
+        await self._clock.sleep(wait)
+
+    async def _wait_for_quota(self, request: Request, course: _Course) -> None:
+        while (wait := self._quota.wait_seconds()) > 0:
+            if self._clock.monotonic() + wait >= course.deadline:
+                raise UpstreamRateLimited(
+                    f"{self._attempted(request)} was not sent: the quota of its credentials is used up. Try again in {wait:.0f} s.",
+                    source_id=self._source.id,
+                    operation=request.operation,
+                    retry_after_seconds=wait,
+                )
+            await self._clock.sleep(wait)
+
+    # One attempt
+
+    async def _attempt(self, request: Request, read: "_Read[T]", course: _Course) -> T:
+        self._admit(request)
+        self._quota.take()
+        course.made += 1
+        course.is_out = True
+        course.started_at = self._clock.now()
+        started = self._clock.monotonic()
+        status: int | None = None
+        try:
+            response = await self._shared.http().send(self._built(request), stream=True)
+            status = response.status_code
+            self._quota.obey(response.headers, self._clock.now())
+            await self._check(request, response, course)
+            result = await read(request, response, course)
+        except httpx.RequestError as error:
+            raise self._no_answer(request, error, course) from error
+        finally:
+            seconds = self._clock.monotonic() - started
+            self._report(request, status, seconds, course)
+        self._settle(course, succeeded=True)
+        self._health.succeeded(seconds)
+        return result
+
+    def _admit(self, request: Request) -> None:
+        wait = self._breaker.admit()
+        if wait is not None:
+            raise CircuitOpen(
+                f"{self._attempted(request)} was not sent: the source failed several times in a row and is left alone. Try again in {wait:.0f} s.",
+                source_id=self._source.id,
+                operation=request.operation,
+                retry_after_seconds=wait,
+            )
+
+    def _built(self, request: Request) -> httpx.Request:
+        headers = {"Accept": "application/json", **self._headers}
+        content: bytes | None = None
+        if request.body is not None:
+            content = orjson.dumps(request.body)
+            headers["Content-Type"] = "application/json"
+        return self._shared.http().build_request(
+            request.method, self._base + request.target, headers=headers, content=content
+        )
+
+    async def _whole(self, request: Request, response: httpx.Response, course: _Course) -> Answer:
+        body = await self._body(request, response)
+        return Answer(request, response.status_code, body, course.started_at)
+
+    async def _opened(self, request: Request, response: httpx.Response, course: _Course) -> httpx.Response:
+        return response
+
+    async def _body(self, request: Request, response: httpx.Response) -> bytes:
+        limit = self._settings.max_answer_bytes
+        body = bytearray()
+        try:
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) > limit:
+                    raise _Failed(self._too_large(request, limit))
+        finally:
+            await response.aclose()
+        return bytes(body)
+
+    async def _check(self, request: Request, response: httpx.Response, course: _Course) -> None:
+        """Raise what a refusal means, or a web page in place of an answer."""
+        if not 200 <= response.status_code < 300:
+            raise await self._refused(request, response, course)
+        if response.headers.get("content-type", "").startswith("text/html"):
+            await response.aclose()
+            self._settle(course, succeeded=True)
+            raise _Failed(self._unexpected(request, "was a web page"))
+
+    async def _refused(self, request: Request, response: httpx.Response, course: _Course) -> _Failed:
+        status = response.status_code
+        body = await self._error_body(request, response)
+        course.perhaps_executed |= status >= 500
+        self._settle(course, succeeded=status < 500)
+        wait = retry_after_seconds(response.headers, self._clock.now())
+        if wait is None and body is not None:
+            wait = self._policy.retry_after(body)
+        if status == 429 and wait is not None:
+            self._quota.block_for(wait)
+        error = error_of(
+            self._policy.truths,
+            Refusal(
+                source_id=self._source.id,
+                source_key=self._source.key,
+                operation=request.operation,
+                status=status,
+                words=self._redact.quote(self._policy.words(body)) if body is not None else "",
+                retry_after_seconds=wait,
+                perhaps_executed=status >= 500 and not request.idempotent,
+            ),
+        )
+        again = isinstance(error, UpstreamRateLimited | UpstreamUnavailable) and self._may_try_again(request, course)
+        return _Failed(error, again=again)
+
+    async def _error_body(self, request: Request, response: httpx.Response) -> Any:
+        """The JSON of an error, None when it is none: a broken error is still that error."""
+        try:
+            return _loads(await self._body(request, response))
+        except (ValueError, httpx.RequestError, _Failed):
+            return None
+
+    def _no_answer(self, request: Request, error: httpx.RequestError, course: _Course) -> _Failed:
+        unsent = certainly_not_sent(error)
+        failure = self._broken(request, error, perhaps_executed=not unsent and not request.idempotent)
+        if isinstance(error, AddressRefused):
+            course.is_out = False
+            self._breaker.abandon()
+            return _Failed(failure)
+        course.perhaps_executed |= not unsent
+        if is_broken_connection(error) and request.idempotent and not course.has_replaced_connection:
+            # A vendor that dropped an idle connection (Open WebUI does after each 500) has not failed: only the connection was old.
+            course.has_replaced_connection = True
+            course.is_out = False
+            self._breaker.abandon()
+            return _Failed(failure, again=True, at_once=True)
+        self._settle(course, succeeded=False)
+        return _Failed(failure, again=self._may_try_again(request, course, unsent=unsent))
+
+    def _may_try_again(self, request: Request, course: _Course, *, unsent: bool = False) -> bool:
+        return course.made < self._settings.attempts and (
+            request.idempotent or (unsent and not course.perhaps_executed)
+        )
+
+    def _settle(self, course: _Course, *, succeeded: bool) -> None:
+        course.is_out = False
+        if succeeded:
+            self._breaker.succeed()
+        else:
+            self._breaker.fail()
+
+    def _report(self, request: Request, status: int | None, seconds: float, course: _Course) -> None:
+        if status is None or status >= 400:
+            _log.info("%s: %s attempt %d: %s", self._source.key, request.operation, course.made, status or "no answer")
+        self._shared.observe(
+            Call(
+                source_id=self._source.id,
+                vendor=self._source.vendor,
+                operation=request.operation,
+                status=status,
+                seconds=seconds,
+                attempt=course.made,
+            )
+        )
+
+    # Sentences
+
+    def _attempted(self, request: Request) -> str:
+        return f"{self._source.key}: {request.operation.replace('_', ' ')}"
+
+    def _timed_out(self, request: Request, seconds: float, *, perhaps_executed: bool) -> UpstreamTimeout:
+        return UpstreamTimeout(
+            f"{self._attempted(request)} was not answered within {seconds:g} s. Try again later.",
+            source_id=self._source.id,
+            operation=request.operation,
+            perhaps_executed=perhaps_executed,
+        )
+
+    def _broken(self, request: Request, error: httpx.RequestError, *, perhaps_executed: bool) -> UpstreamUnavailable:
+        if isinstance(error, AddressRefused):
+            happened = str(error)
+        elif certainly_not_sent(error):
+            happened = "no connection could be made"
+        else:
+            happened = "the connection broke before the answer was complete"
+        return UpstreamUnavailable(
+            f"{self._attempted(request)} failed: {happened}. Check `base_url` and whether the vendor is up, then try again.",
+            source_id=self._source.id,
+            operation=request.operation,
+            perhaps_executed=perhaps_executed,
+        )
+
+    def _unexpected(self, request: Request, what: str, json_path: str = "$") -> UnexpectedAnswer:
+        error = UnexpectedAnswer(
+            f"{self._attempted(request)}: the answer of {self._source.vendor} {what}. Check `base_url`, the options of the source and the vendor's version.",
+            source_id=self._source.id,
+            operation=request.operation,
+            json_path=json_path,
+            perhaps_executed=not request.idempotent,
+        )
+        self._health.drifted()
+        self._health.failed(error.message)
+        return error
+
+    def _too_large(self, request: Request, limit: int) -> UpstreamTooLarge:
+        return UpstreamTooLarge(
+            f"{self._attempted(request)}: the answer is larger than {limit} bytes and was not read. Ask for less.",
+            source_id=self._source.id,
+            operation=request.operation,
+            perhaps_executed=not request.idempotent,
+        )
+
+
+_Read = Callable[[Request, httpx.Response, _Course], Awaitable[T]]
+
+
+def _loads(body: bytes) -> Any:
+    """JSON of any vendor. What orjson refuses (lone surrogates, NaN) Python's own parser reads; the surrogates are replaced."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        value = json.loads(body)
+        return json.loads(
+            json.dumps(value, ensure_ascii=False).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        )

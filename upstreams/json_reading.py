@@ -1,0 +1,119 @@
+"""Strict reading of JSON: what is required and missing is named by its path, never replaced by something empty."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class WrongShape(ValueError):
+    """A place in an answer is not as documented. `json_path` leads to it, e.g. `$.chats[3].id`."""
+
+    def __init__(self, json_path: str, expected: str) -> None:
+        super().__init__(f"{json_path}: expected {expected}")
+        self.json_path = json_path
+        self.expected = expected
+
+
+@dataclass(frozen=True, slots=True)
+class Json:
+    """A JSON object with the path where it stands."""
+
+    fields: Mapping[str, Any]
+    path: str = "$"
+
+    def at(self, name: str) -> str:
+        """The path of a field."""
+        return f"{self.path}.{name}"
+
+    def text(self, name: str) -> str:
+        """A required text."""
+        value = self.fields.get(name)
+        if not isinstance(value, str):
+            raise WrongShape(self.at(name), "a text")
+        return value
+
+    def identifier(self, name: str) -> str:
+        """A required id: a text that is not empty."""
+        value = self.text(name)
+        if not value:
+            raise WrongShape(self.at(name), "an id")
+        return value
+
+    def text_or_none(self, name: str) -> str | None:
+        """A text that may be null or absent."""
+        value = self.fields.get(name)
+        if value is not None and not isinstance(value, str):
+            raise WrongShape(self.at(name), "a text or null")
+        return value
+
+    def flag(self, name: str) -> bool:
+        """A required boolean."""
+        value = self.fields.get(name)
+        if not isinstance(value, bool):
+            raise WrongShape(self.at(name), "true or false")
+        return value
+
+    def instant(self, name: str) -> datetime:
+        """A required ISO 8601 time."""
+        value = self.text(name)
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            raise WrongShape(self.at(name), "a time in ISO 8601") from None
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+    def epoch_seconds(self, name: str) -> datetime:
+        """A required time in seconds since 1970."""
+        moment = self.epoch_seconds_or_none(name)
+        if moment is None:
+            raise WrongShape(self.at(name), "seconds since 1970")
+        return moment
+
+    def epoch_seconds_or_none(self, name: str) -> datetime | None:
+        """Seconds since 1970 that may be null or absent."""
+        value = self.fields.get(name)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise WrongShape(self.at(name), "seconds since 1970")
+        try:
+            return datetime.fromtimestamp(value, UTC)
+        except (ValueError, OverflowError, OSError):
+            raise WrongShape(self.at(name), "seconds since 1970") from None
+
+    def object(self, name: str) -> "Json":
+        """A required object."""
+        return as_object(self.fields.get(name), self.at(name))
+
+    def list(self, name: str) -> list[Any]:
+        """A required list."""
+        return as_list(self.fields.get(name), self.at(name))
+
+
+def as_object(value: Any, path: str = "$") -> Json:
+    """The value as an object."""
+    if not isinstance(value, dict):
+        raise WrongShape(path, "an object")
+    return Json(value, path)
+
+
+def as_list(value: Any, path: str = "$") -> list[Any]:
+    """The value as a list."""
+    if not isinstance(value, list):
+        raise WrongShape(path, "a list")
+    return value
+
+
+def rows(values: Iterable[Any], path: str, read: Callable[[Json], T]) -> tuple[list[T], int]:
+    """Every row that can be understood, and how many could not: one strange row does not cost the list."""
+    understood: list[T] = []
+    skipped = 0
+    for index, value in enumerate(values):
+        try:
+            understood.append(read(as_object(value, f"{path}[{index}]")))
+        except WrongShape:
+            skipped += 1
+    return understood, skipped
