@@ -1,0 +1,16 @@
+"""Vendor to connector; the only module that imports connectors. A new vendor is one line."""
+
+from collections.abc import Callable, Mapping
+
+from domain.source import Connector
+from upstreams.http import UpstreamClients
+from upstreams.kodey.source import kodey
+
+CONNECTORS: Mapping[str, Callable[[UpstreamClients], Connector]] = {
+    "kodey": kodey,
+}
+
+
+def connectors(clients: UpstreamClients) -> dict[str, Connector]:
+    """Every connector, calling through `clients`, which the application made and closes."""
+    return {vendor: make(clients) for vendor, make in CONNECTORS.items()}
