@@ -1,0 +1,35 @@
+"""The TCP connection under a request, so that a simulator can drop it as real servers do.
+
+ASGI knows no such thing. `DroppableProtocol` puts the connection into the request's scope; `drop` closes it.
+"""
+
+import asyncio
+from typing import Any
+
+from starlette.types import Receive, Scope
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+_KEY = "simulators.transport"
+
+
+class DroppableProtocol(HttpToolsProtocol):
+    """uvicorn's HTTP protocol, with the transport in `scope["extensions"]`."""
+
+    def on_headers_complete(self) -> None:
+        self.scope["extensions"] = {_KEY: {"transport": self.transport}}
+        super().on_headers_complete()
+
+
+def transport_of(scope: Scope) -> asyncio.Transport:
+    extensions: dict[str, Any] = scope.get("extensions") or {}
+    if _KEY not in extensions:
+        raise RuntimeError("a connection can be dropped only on a real socket: use simulators.serving.serve(app)")
+    transport: asyncio.Transport = extensions[_KEY]["transport"]
+    return transport
+
+
+async def drop(scope: Scope, receive: Receive) -> None:
+    """Send what was already given to the socket, then close it, and return when it is closed."""
+    transport_of(scope).close()
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,1 @@
+"""The simulators are measured too: a kind simulator proves nothing."""

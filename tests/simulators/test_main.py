@@ -1,0 +1,69 @@
+"""`python -m simulators` as the demo starts it: a process of its own that leaves nothing behind."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+import pytest
+
+from simulators import kodey
+
+
+@contextmanager
+def started(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
+    command = [sys.executable, "-W", "error", "-m", "simulators", *arguments]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            word, _, urls = process.stdout.readline().partition(" ")
+            assert word == "ready"
+            yield process, json.loads(urls)
+        finally:
+            process.kill()
+
+
+def test_every_vendor_answers_once_ready_is_printed() -> None:
+    with started("kodey:0") as (_, urls):
+        answer = httpx.get(f"{urls['kodey']}/chat", headers={"x-api-key": kodey.SECRET_KEY})
+        assert len(answer.json()["chats"]) == 12
+
+
+def test_without_a_seed_there_is_nothing() -> None:
+    with started("kodey:0", "--no-seed") as (_, urls):
+        assert httpx.get(f"{urls['kodey']}/chat", headers={"x-api-key": kodey.SECRET_KEY}).json() == {"chats": []}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_quietly(number: signal.Signals) -> None:
+    with started("kodey:0") as (process, _):
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=10)
+    assert (process.returncode, errors) == (0, "")
+
+
+def test_it_ends_with_its_standard_input_when_told_to_watch() -> None:
+    with started("kodey:0", "--watch-stdin") as (process, _):
+        assert process.stdin is not None
+        process.stdin.close()
+        assert process.wait(timeout=10) == 0
+
+
+def test_a_taken_port_is_told_in_a_sentence() -> None:
+    with started("kodey:0") as (_, urls):
+        port = urls["kodey"].rpartition(":")[2]
+        second = subprocess.run(
+            [sys.executable, "-m", "simulators", f"kodey:{port}"],
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
+        )
+    assert second.returncode == 1
+    assert "Choose another port" in second.stderr
+    assert "Traceback" not in second.stderr
