@@ -1,0 +1,1 @@
+"""One module for each step, oldest first by `down_revision`."""

@@ -1,0 +1,174 @@
+"""The sources of organizations: their settings and sealed credentials."""
+
+import sqlite3
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from domain.errors import Conflict, NotFound
+from domain.paging import micros
+from domain.records import Account, Source, Visibility
+from storage.columns import account_of, account_value, from_json, instant, to_json, to_json_or_none
+from storage.database import Database, Row, Transaction
+
+_SOURCE = "id, organization_id, key, vendor, display_name, base_url, options, visibility, owner, account, created_at"
+_LIVE = "organization_id = :organization_id AND removed_at IS NULL"
+
+
+class Sources:
+    """Sources that are not removed. The id of a removed one is never used again."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(
+        self,
+        tx: Transaction,
+        *,
+        organization_id: int,
+        key: str,
+        vendor: str,
+        display_name: str,
+        base_url: str | None = None,
+        options: Mapping[str, Any] | None = None,
+        visibility: Visibility = Visibility.ORGANIZATION,
+        owner: str | None = None,
+        account: Account | None = None,
+        created_at: datetime,
+        sealed_credentials: bytes = b"",
+    ) -> Source:
+        """A new source. `Conflict` when the organization has one of this key."""
+        sql = (
+            "INSERT INTO source (organization_id, key, vendor, display_name, base_url, options, visibility, owner, "
+            "account, credentials, created_at) VALUES (:organization_id, :key, :vendor, :display_name, :base_url, "
+            f":options, :visibility, :owner, :account, :credentials, :at) RETURNING {_SOURCE}"
+        )
+        values = {
+            "organization_id": organization_id,
+            "key": key,
+            "vendor": vendor,
+            "display_name": display_name,
+            "base_url": base_url,
+            "options": to_json(options or {}),
+            "visibility": visibility,
+            "owner": owner,
+            "account": to_json_or_none(account_value(account)),
+            "credentials": sealed_credentials,
+            "at": micros(created_at),
+        }
+        try:
+            (row,) = await tx.execute(sql, values)
+        except sqlite3.IntegrityError as error:
+            if await self._is_taken(tx, organization_id, key):
+                raise Conflict(
+                    f"A source was to be connected as {key}, but the organization has one of this key. "
+                    "Choose another `key`, or disconnect the other one.",
+                    path=("key",),
+                ) from error
+            raise
+        return _source(row)
+
+    async def replace(self, tx: Transaction, source: Source, sealed_credentials: bytes | None = None) -> Source:
+        """Write the settings of a source anew; its key, vendor and owner stay. Credentials stay when None."""
+        sql = (
+            "UPDATE source SET display_name = :display_name, base_url = :base_url, options = :options, "
+            "visibility = :visibility, account = :account, credentials = coalesce(:credentials, credentials) "
+            f"WHERE {_LIVE} AND id = :id RETURNING {_SOURCE}"
+        )
+        values = {
+            "organization_id": source.organization_id,
+            "id": source.id,
+            "display_name": source.display_name,
+            "base_url": source.base_url,
+            "options": to_json(source.options),
+            "visibility": source.visibility,
+            "account": to_json_or_none(account_value(source.account)),
+            "credentials": sealed_credentials,
+        }
+        rows = await tx.execute(sql, values)
+        if not rows:
+            raise _no_source()
+        return _source(rows[0])
+
+    async def set_account(self, tx: Transaction, organization_id: int, source_id: int, account: Account | None) -> None:
+        """Note what the vendor calls the owner of everything that the source sees."""
+        sql = f"UPDATE source SET account = :account WHERE {_LIVE} AND id = :id"
+        values = {
+            "organization_id": organization_id,
+            "id": source_id,
+            "account": to_json_or_none(account_value(account)),
+        }
+        await tx.execute(sql, values)
+
+    async def remove(
+        self, tx: Transaction, organization_id: int, source_id: int, *, at: datetime, keep_mirror: bool = False
+    ) -> None:
+        """Disconnect. Credentials go at once; chats, messages, overlays, markers and events of it too unless `keep_mirror`."""
+        sql = f"UPDATE source SET removed_at = :at, credentials = x'', account = NULL WHERE {_LIVE} AND id = :id RETURNING id"
+        parameters = {"organization_id": organization_id, "id": source_id, "at": micros(at)}
+        if not await tx.execute(sql, parameters):
+            raise _no_source()
+        if keep_mirror:
+            return
+        for table in (
+            "message",
+            "message_alias",
+            "chat_overlay",
+            "read_marker",
+            "chat",
+            "folder",
+            "source_state",
+            "event",
+            "intent",
+        ):
+            await tx.execute(
+                f"DELETE FROM {table} WHERE organization_id = :organization_id AND source_id = :id",
+                {"organization_id": organization_id, "id": source_id},
+            )
+
+    async def of(self, organization_id: int) -> list[Source]:
+        """The sources of an organization by key."""
+        sql = f"SELECT {_SOURCE} FROM source WHERE {_LIVE} ORDER BY key"
+        return [_source(row) for row in await self._database.fetch_all(sql, {"organization_id": organization_id})]
+
+    async def get(self, organization_id: int, source_id: int) -> Source | None:
+        """One source."""
+        sql = f"SELECT {_SOURCE} FROM source WHERE {_LIVE} AND id = :id"
+        row = await self._database.fetch_one(sql, {"organization_id": organization_id, "id": source_id})
+        return _source(row) if row else None
+
+    async def by_key(self, organization_id: int, key: str) -> Source | None:
+        """The source of a key."""
+        sql = f"SELECT {_SOURCE} FROM source WHERE {_LIVE} AND key = :key"
+        row = await self._database.fetch_one(sql, {"organization_id": organization_id, "key": key})
+        return _source(row) if row else None
+
+    async def credentials(self, organization_id: int, source_id: int) -> bytes:
+        """The sealed credentials; empty when it has none, or there is no such source."""
+        sql = f"SELECT credentials FROM source WHERE {_LIVE} AND id = :id"
+        row = await self._database.fetch_one(sql, {"organization_id": organization_id, "id": source_id})
+        return bytes(row[0]) if row else b""
+
+    async def _is_taken(self, tx: Transaction, organization_id: int, key: str) -> bool:
+        sql = f"SELECT 1 FROM source WHERE {_LIVE} AND key = :key"
+        return await tx.fetch_one(sql, {"organization_id": organization_id, "key": key}) is not None
+
+
+def _no_source() -> NotFound:
+    return NotFound("A source was to be changed, but the organization has none with this id. Check the id.")
+
+
+def _source(row: Row) -> Source:
+    return Source(
+        id=row[0],
+        organization_id=row[1],
+        key=row[2],
+        vendor=row[3],
+        display_name=row[4],
+        base_url=row[5],
+        options=from_json(row[6]),
+        visibility=Visibility(row[7]),
+        owner=row[8],
+        account=account_of(row[9]),
+        created_at=instant(row[10]),
+    )
