@@ -226,7 +226,7 @@ async def update_chat(
     context: Context,
     *,
     chat_id: str,
-    title: str | None | Unset = UNSET,
+    title: str | Unset | None = UNSET,
     metadata: Any = UNSET,
     expected_version: str | None = None,
 ) -> Chat:

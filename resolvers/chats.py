@@ -171,14 +171,14 @@ async def get_chat(context: Context, id_text: str) -> Chat | None:
     return await context.batches.load(load_chats, (parsed.short, parsed.parts[0]))
 
 
-async def load_chats(context: Context, keys: Sequence[ChatKey]) -> list[Chat | None | BaseException]:
+async def load_chats(context: Context, keys: Sequence[ChatKey]) -> list[Chat | BaseException | None]:
     """Chats by (source id, native id), None for those that are not there or not visible; the gateway's copy where a source fails."""
     await context.event_cursor()
     targets = await open_all(context, keys)
     in_store = [key for key in keys if (target := targets.get(key[0])) and target.capabilities.reads_from_store]
     rows = await context.store.chats.get_many(context.organization.id, in_store) if in_store else {}
 
-    async def one(key: ChatKey) -> Chat | None | BaseException:
+    async def one(key: ChatKey) -> Chat | BaseException | None:
         target = targets.get(key[0])
         if target is None:
             return None

@@ -144,7 +144,7 @@ async def get_folder(context: Context, id_text: str) -> Folder | None:
     return await context.batches.load(load_folders, FolderRef(parsed.short, parsed.parts[0]))
 
 
-async def load_folders(context: Context, refs: Sequence[FolderRef]) -> list[Folder | None | BaseException]:
+async def load_folders(context: Context, refs: Sequence[FolderRef]) -> list[Folder | BaseException | None]:
     """Folders by reference. A vendor's folder that the mirror does not know is looked for at the source, once for all."""
     visible = {
         source.id for source in await context.gateway.sources.visible(context.organization.id, context.principal)
@@ -247,7 +247,7 @@ async def _create_own(context: Context, name: str, parent: FolderRef | None) -> 
 
 
 async def update_folder(
-    context: Context, *, folder_id: str, name: str | Unset = UNSET, parent_id: str | None | Unset = UNSET
+    context: Context, *, folder_id: str, name: str | Unset = UNSET, parent_id: str | Unset | None = UNSET
 ) -> Folder:
     """Rename or move a folder; under itself it cannot go."""
     context.require(Scope.WRITE)

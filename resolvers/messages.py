@@ -40,7 +40,7 @@ class MessageList:
     event_cursor: str
 
 
-async def load_messages(context: Context, queries: Sequence[MessageQuery]) -> list[MessageList | None | BaseException]:
+async def load_messages(context: Context, queries: Sequence[MessageQuery]) -> list[MessageList | BaseException | None]:
     """The windows of all chats that a selection asks for, at once. None: there is no such chat. A source that fails is served
     from the mirror, and its `status` says so; when the mirror does not know the chat either, the error is the value."""
     context.require(Scope.READ)
@@ -57,7 +57,7 @@ async def load_messages(context: Context, queries: Sequence[MessageQuery]) -> li
     }
     stored = await _stored_windows(context, queries, windows, targets)
 
-    async def one(query: MessageQuery) -> MessageList | None | BaseException:
+    async def one(query: MessageQuery) -> MessageList | BaseException | None:
         target, window = targets.get(query.chat[0]), windows[query]
         if target is None:
             return None
@@ -200,7 +200,7 @@ def _page(context: Context, query: MessageQuery, window: _Cut) -> Page[Message]:
     )
 
 
-async def load_last_messages(context: Context, keys: Sequence[ChatKey]) -> list[Message | None | BaseException]:
+async def load_last_messages(context: Context, keys: Sequence[ChatKey]) -> list[Message | BaseException | None]:
     """The newest message of the active path of each chat, None where there is none."""
     queries = [MessageQuery(key, PageRequest(last=1)) for key in keys]
     lists = await load_messages(context, queries)
@@ -219,7 +219,7 @@ async def get_message(context: Context, id_text: str) -> Message | None:
     return await context.batches.load(load_message, (parsed.short, parsed.parts[0], parsed.parts[1]))
 
 
-async def load_message(context: Context, keys: Sequence[MessageKey]) -> list[Message | None | BaseException]:
+async def load_message(context: Context, keys: Sequence[MessageKey]) -> list[Message | BaseException | None]:
     """Messages by key. A deleted one is found too, without content. A source that fails is served from the mirror."""
     await context.event_cursor()
     stored = await context.store.messages.get_many(context.organization.id, keys)
@@ -244,14 +244,14 @@ async def load_message(context: Context, keys: Sequence[MessageKey]) -> list[Mes
     return found
 
 
-async def load_siblings(context: Context, keys: Sequence[MessageKey]) -> list[list[Message] | None | BaseException]:
+async def load_siblings(context: Context, keys: Sequence[MessageKey]) -> list[list[Message] | BaseException | None]:
     """All answers to the parent of each message, itself included, oldest first; None when it could not be read."""
     return await _relatives(
         context, keys, lambda tree, message: message.parent_id if message.parent_id in tree else None
     )
 
 
-async def load_children(context: Context, keys: Sequence[MessageKey]) -> list[list[Message] | None | BaseException]:
+async def load_children(context: Context, keys: Sequence[MessageKey]) -> list[list[Message] | BaseException | None]:
     """The messages that directly follow each message, oldest first; None when it could not be read."""
     return await _relatives(context, keys, lambda tree, message: message.native_id)
 
@@ -259,11 +259,11 @@ async def load_children(context: Context, keys: Sequence[MessageKey]) -> list[li
 Tree = Mapping[str, Message]
 
 
-async def load_trees(context: Context, keys: Sequence[ChatKey]) -> list[Tree | None | BaseException]:
+async def load_trees(context: Context, keys: Sequence[ChatKey]) -> list[Tree | BaseException | None]:
     """Every message of each chat by native id; None where there is no such chat."""
     targets = await open_all(context, keys)
 
-    async def one(key: ChatKey) -> Tree | None | BaseException:
+    async def one(key: ChatKey) -> Tree | BaseException | None:
         target = targets.get(key[0])
         if target is None:
             return None
@@ -279,7 +279,7 @@ async def load_trees(context: Context, keys: Sequence[ChatKey]) -> list[Tree | N
     return list(await asyncio.gather(*(one(key) for key in keys)))
 
 
-async def _trees(context: Context, chats: set[ChatKey]) -> dict[ChatKey, Tree | None | BaseException]:
+async def _trees(context: Context, chats: set[ChatKey]) -> dict[ChatKey, Tree | BaseException | None]:
     keys = list(chats)
     results = await asyncio.gather(*(context.batches.load(load_trees, key) for key in keys), return_exceptions=True)
     return dict(zip(keys, results, strict=True))
@@ -287,7 +287,7 @@ async def _trees(context: Context, chats: set[ChatKey]) -> dict[ChatKey, Tree | 
 
 async def _relatives(
     context: Context, keys: Sequence[MessageKey], parent_of: Callable[[Tree, Message], str | None]
-) -> list[list[Message] | None | BaseException]:
+) -> list[list[Message] | BaseException | None]:
     trees = await _trees(context, {key[:2] for key in keys})
     found: list[list[Message] | BaseException | None] = []
     for key in keys:

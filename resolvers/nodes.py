@@ -27,7 +27,7 @@ async def node(context: Context, id_text: str) -> Node | None:
     return await _load(context, parsed)
 
 
-async def nodes(context: Context, ids: Sequence[str]) -> list[Node | None | BaseException]:
+async def nodes(context: Context, ids: Sequence[str]) -> list[Node | BaseException | None]:
     """The things with these ids, in order; an exception in place of one that could not be read."""
     if len(ids) > MAX_NODES:
         raise InvalidArgument(f"{len(ids)} ids were asked for; `nodes` takes at most {MAX_NODES}.", path=("ids",))

@@ -119,9 +119,7 @@ async def test_reset_forgets_chats_calls_and_faults(client: httpx.AsyncClient) -
     assert len((await client.get("/__control/calls")).json()) == 1
 
 
-@pytest.mark.parametrize(
-    ("said", "names"), [({"drop": "now"}, "drop"), ({"times": 0}, "times"), ({"mood": 1}, "mood")]
-)
+@pytest.mark.parametrize(("said", "names"), [({"drop": "now"}, "drop"), ({"times": 0}, "times"), ({"mood": 1}, "mood")])
 async def test_a_fault_that_is_none_is_refused(client: httpx.AsyncClient, said: dict[str, object], names: str) -> None:
     answer = await client.post("/__control/faults", json=said)
     assert answer.status_code == 400
