@@ -1,0 +1,10 @@
+"""The credentials that each simulator accepts, by vendor, as the gateway's settings name them."""
+
+from collections.abc import Mapping
+
+from simulators import kodey
+
+KEYS: Mapping[str, Mapping[str, str]] = {
+    "kodey": {"api_key": kodey.SECRET_KEY},
+}
+"""Vendor → credentials; every simulator of `python -m simulators` is here."""

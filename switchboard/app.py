@@ -1,0 +1,127 @@
+"""The ASGI application: `/graphql` at an endpoint of its own, everything else in FastAPI.
+
+`create_app()` reads the settings itself, so that `uvicorn --factory switchboard.app:create_app` and every worker start alike.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse, RedirectResponse
+
+from engine.execution import Engine
+from engine.limits import Limits
+from resolvers.context import Gateway
+from schema.errors import format_error
+from schema.root import federation_schema, public_schema
+from switchboard.http.draining import on_exit_signals
+from switchboard.http.endpoint import GraphQLEndpoint
+from switchboard.http.graphiql import DIST, GraphiQLPage
+from switchboard.http.settings import TransportSettings
+from switchboard.metrics import MEDIA_TYPE, exposition
+from switchboard.sessions import GatewaySessions
+from switchboard.settings import Settings, load_settings
+from switchboard.wiring import open_gateway
+
+PATH = "/graphql"
+Started = Callable[[Gateway], Any]
+
+
+class Application:
+    """Sends requests for `/graphql` straight to the endpoint: a framework's routing costs more than a small operation."""
+
+    def __init__(self, settings: Settings, *, demo_key: Callable[[], str | None] = lambda: None) -> None:
+        self._settings = settings
+        self._page = GraphiQLPage(demo_key=demo_key, dist=DIST) if settings.graphiql else None
+        self._endpoint: GraphQLEndpoint | None = None
+        self.gateway: Gateway | None = None
+        self.rest = self._rest()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] in ("http", "websocket") and scope["path"] == PATH and self._endpoint is not None:
+            await self._endpoint(scope, receive, send)
+        else:
+            await self.rest(scope, receive, send)
+
+    @asynccontextmanager
+    async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
+        async with open_gateway(self._settings) as gateway:
+            self.gateway = gateway
+            self._endpoint = _endpoint(self._settings, gateway, self._page)
+            with on_exit_signals(self._endpoint.drain):
+                yield
+            self._endpoint.drain()
+            self.gateway = None
+
+    def _rest(self) -> FastAPI:
+        # The pages that FastAPI draws of its routes load from a CDN; `openapi.json` stays.
+        rest = FastAPI(title="Switchboard", lifespan=self._lifespan, docs_url=None, redoc_url=None)
+
+        @rest.get("/", include_in_schema=False)
+        async def home() -> RedirectResponse:
+            return RedirectResponse(PATH)
+
+        @rest.get("/healthz")
+        async def healthz() -> dict[str, str]:
+            """The process answers."""
+            return {"status": "ok"}
+
+        @rest.get("/readyz")
+        async def readyz() -> JSONResponse:
+            """The store answers, too."""
+            if self.gateway is None:
+                return JSONResponse({"status": "starting"}, 503)
+            async with self.gateway.store.database.reader() as reader:
+                await reader.fetch_one("SELECT 1", {})
+            return JSONResponse({"status": "ready"})
+
+        @rest.get("/metrics")
+        async def metrics(_: Request) -> Response:
+            """Prometheus' text format."""
+            if self.gateway is None:
+                return Response(status_code=503)
+            return Response(exposition(self.gateway), media_type=MEDIA_TYPE)
+
+        if self._page is not None:
+            rest.mount("/graphiql", self._page.assets)
+        return rest
+
+
+def create_app(config: Path | None = None) -> Application:
+    """The application of the settings in `config`, `SWITCHBOARD_CONFIG` or `switchboard.toml`, and the environment."""
+    return Application(load_settings(config))
+
+
+def _endpoint(settings: Settings, gateway: Gateway, page: GraphiQLPage | None) -> GraphQLEndpoint:
+    limits = settings.limits
+    engine = Engine(
+        public_schema,
+        federation=federation_schema,
+        format_error=format_error,
+        suggestions=settings.development,
+        limits=Limits(
+            tokens=limits.tokens,
+            depth=limits.depth,
+            introspection_depth=limits.introspection_depth,
+            aliases=limits.aliases,
+            root_fields=limits.root_fields,
+            directives=limits.directives,
+            repeated_fields=limits.repeated_fields,
+            cost=limits.cost,
+        ),
+    )
+    return GraphQLEndpoint(
+        engine,
+        GatewaySessions(settings, gateway),
+        allowed_origins=settings.allowed_origins,
+        settings=TransportSettings(
+            body_bytes=limits.body_bytes,
+            ws_init_timeout_seconds=settings.websocket.init_timeout_seconds,
+            ws_queue_bytes=settings.websocket.queue_bytes,
+            ws_operations=settings.websocket.max_operations,
+        ),
+        page=page,
+        event_id=lambda event: getattr(event, "cursor", None),
+    )

@@ -1,0 +1,43 @@
+"""What Prometheus sees at `/metrics`: operations by kind and outcome, calls to vendors, subscribers, the writer."""
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from resolvers.context import Gateway
+from upstreams.policy import Call
+
+REGISTRY = CollectorRegistry(auto_describe=True)
+MEDIA_TYPE = CONTENT_TYPE_LATEST
+
+UPSTREAM_CALLS = Counter(
+    "switchboard_upstream_calls_total",
+    "Attempts to call a vendor; `status` is HTTP's, or `none` where no answer came.",
+    ["vendor", "operation", "status"],
+    registry=REGISTRY,
+)
+UPSTREAM_SECONDS = Histogram(
+    "switchboard_upstream_seconds", "How long an attempt to call a vendor took.", ["vendor"], registry=REGISTRY
+)
+SUBSCRIBERS = Gauge("switchboard_subscribers", "Subscriptions that listen now.", registry=REGISTRY)
+REPLIES = Gauge("switchboard_replies_followed", "Replies that are being written and followed now.", registry=REGISTRY)
+STATEMENTS = Gauge("switchboard_store_statements", "SQL statements since the start.", registry=REGISTRY)
+
+
+def upstream_observer() -> Callable[[Call], None]:
+    """What the upstream client calls after every attempt."""
+
+    def observe(call: Call) -> None:
+        UPSTREAM_CALLS.labels(call.vendor, call.operation, call.status or "none").inc()
+        UPSTREAM_SECONDS.labels(call.vendor).observe(call.seconds)
+
+    return observe
+
+
+def exposition(gateway: Gateway) -> bytes:
+    """The text of `/metrics`."""
+    SUBSCRIBERS.set(gateway.feed.count())
+    REPLIES.set(len(gateway.replies))
+    STATEMENTS.set(gateway.store.database.statements)
+    return generate_latest(REGISTRY)

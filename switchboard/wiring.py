@@ -1,0 +1,71 @@
+"""Puts the parts together: opens the long-living ones in the right order, and closes them in the reverse one."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from resolvers.context import Gateway, Tuning, utc_now
+from resolvers.cursors import Cursors
+from resolvers.drains import Drains
+from resolvers.feed import Feed
+from resolvers.recovery import recover
+from resolvers.replies import Replies
+from resolvers.routing import Sources
+from resolvers.writes import ChatLocks
+from storage.local import local_connector
+from storage.store import open_store
+from switchboard.configured_sources import apply_configured_sources
+from switchboard.keys import key_ring
+from switchboard.metrics import upstream_observer
+from switchboard.settings import Settings
+from upstreams.http import UpstreamClients
+from upstreams.policy import UpstreamSettings
+from upstreams.registry import connectors
+
+
+@asynccontextmanager
+async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
+    """The parts of one process. Raises `SettingsError` or `GatewayError` when it cannot start."""
+    keys = key_ring(settings)
+    clients = UpstreamClients(_upstream_settings(settings), observe=upstream_observer())
+    async with open_store(settings.database_url) as store:
+        available = {"local": local_connector(store, clock=utc_now), **connectors(clients)}
+        cursors = Cursors(keys.cursor_keys)
+        feed = Feed(cursors)
+        store.on_commit(feed.committed)
+        gateway = Gateway(
+            store=store,
+            sources=Sources(store, available, keys.unseal, utc_now),
+            connectors=available,
+            cursors=cursors,
+            feed=feed,
+            replies=Replies(),
+            drains=Drains(),
+            locks=ChatLocks(),
+            seal_credentials=keys.seal,
+            tuning=Tuning(
+                list_ttl_seconds=settings.list_ttl_seconds,
+                call_budget=settings.upstream.call_budget,
+            ),
+            default_issuer=settings.auth.jwt.issuer if settings.auth.jwt is not None else None,
+        )
+        await apply_configured_sources(gateway, settings)
+        if settings.workers == 1:  # another worker's open intents are not left behind, they are under way
+            await recover(gateway)
+        try:
+            yield gateway
+        finally:
+            await gateway.replies.drain(settings.shutdown_seconds)
+            await gateway.drains.aclose()
+            await gateway.sources.aclose()
+            await clients.aclose()
+
+
+def _upstream_settings(settings: Settings) -> UpstreamSettings:
+    upstream = settings.upstream
+    return UpstreamSettings(
+        timeout_seconds=upstream.total_timeout_seconds,
+        read_seconds=upstream.read_timeout_seconds,
+        max_answer_bytes=upstream.response_bytes,
+        concurrency=upstream.concurrency,
+        allow_private_addresses=settings.allow_private_addresses,
+    )
