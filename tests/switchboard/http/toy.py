@@ -1,0 +1,274 @@
+"""A small schema, sessions and a served endpoint for the tests of the protocols."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import strawberry
+import uvicorn
+from graphql import GraphQLError
+
+from engine.execution import Engine
+from switchboard.http.endpoint import GraphQLEndpoint
+from switchboard.http.session import Refused
+
+
+@dataclass
+class Stage:
+    """What a test makes the resolvers do, and what they report."""
+
+    events: "asyncio.Queue[Any]" = field(default_factory=asyncio.Queue)
+    """Each entry is delivered by `ticks`; an exception is raised, None ends the stream."""
+    reached: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when `wait` has begun, or `ticks` was subscribed to."""
+    release: asyncio.Event = field(default_factory=asyncio.Event)
+    """`wait` answers when this is set."""
+    cancelled: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when `wait` or `ticks` was ended from outside."""
+    mutations: list[str] = field(default_factory=list)
+    contexts: list[Any] = field(default_factory=list)
+
+
+@dataclass
+class Context:
+    """The GraphQL context of one operation."""
+
+    request_id: str
+    stage: Stage
+    subject: str
+
+
+@strawberry.type
+class Query:
+    """Questions."""
+
+    @strawberry.field
+    def hello(self) -> str:
+        return "world"
+
+    @strawberry.field
+    def echo(self, text: str) -> str:
+        return text
+
+    @strawberry.field
+    def fail(self) -> str | None:
+        raise RuntimeError("the database password is 1234")
+
+    @strawberry.field
+    def me(self) -> "Query":
+        return Query()
+
+    @strawberry.field
+    def subject(self, info: strawberry.Info) -> str:
+        return str(info.context.subject)
+
+    @strawberry.field
+    def large(self, first: int) -> str:
+        return "x" * first
+
+    @strawberry.field
+    async def wait(self, info: strawberry.Info) -> str:
+        stage: Stage = info.context.stage
+        stage.reached.set()
+        try:
+            await stage.release.wait()
+        except asyncio.CancelledError:
+            stage.cancelled.set()
+            raise
+        return "waited"
+
+
+@strawberry.type
+class Mutation:
+    """Changes."""
+
+    @strawberry.mutation
+    async def note(self, info: strawberry.Info, text: str) -> str:
+        info.context.stage.mutations.append(text)
+        return text
+
+    @strawberry.mutation
+    async def wait(self, info: strawberry.Info) -> str:
+        stage: Stage = info.context.stage
+        stage.reached.set()
+        await stage.release.wait()
+        stage.mutations.append("waited")
+        return "waited"
+
+
+@strawberry.type
+class Subscription:
+    """Streams."""
+
+    @strawberry.subscription
+    async def count(self, to: int) -> AsyncIterator[int]:
+        for number in range(1, to + 1):
+            yield number
+
+    @strawberry.subscription
+    async def ticks(self, info: strawberry.Info) -> AsyncIterator[str]:
+        stage: Stage = info.context.stage
+        stage.reached.set()
+        try:
+            while (event := await stage.events.get()) is not None:
+                if isinstance(event, Exception):
+                    raise event
+                yield event
+        except (asyncio.CancelledError, GeneratorExit):
+            stage.cancelled.set()
+            raise
+
+    @strawberry.subscription
+    async def flood(self, first: int, times: int) -> AsyncIterator[str]:
+        for _ in range(times):
+            yield "x" * first
+
+    @strawberry.subscription
+    async def refused(self) -> AsyncIterator[str]:
+        raise GraphQLError("not for you", extensions={"code": "FORBIDDEN"})
+        yield ""
+
+
+schema = strawberry.Schema(Query, Mutation, Subscription)
+graphql_schema = schema._schema
+
+
+def format_error(error: GraphQLError, context: Any) -> dict[str, Any]:
+    """Masked as the gateway's: what resolvers raise by accident is not told."""
+    formatted: dict[str, Any] = dict(error.formatted)
+    masked = error.original_error is not None and not isinstance(error.original_error, GraphQLError)
+    if masked:
+        formatted["message"] = "Something broke."
+    code = "INTERNAL" if masked else (error.extensions or {}).get("code", "INTERNAL")
+    formatted["extensions"] = {**(error.extensions or {}), "code": code, "requestId": context.request_id}
+    return formatted
+
+
+@dataclass
+class ToySession:
+    """A session whose end a test decides."""
+
+    sessions: "ToySessions"
+    subject: str
+    expires_at: datetime | None = None
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+    closed: bool = False
+
+    def context(self, *, request_id: str) -> Context:
+        made = Context(request_id, self.sessions.stage, self.subject)
+        self.sessions.stage.contexts.append(made)
+        return made
+
+    async def ended(self) -> None:
+        await self.over.wait()
+
+    async def renew(self, payload: Mapping[str, Any]) -> bool:
+        if "Authorization" not in payload:
+            return False
+        if payload["Authorization"] != "Bearer fresh":
+            raise Refused("Renewing: the key is not known.")
+        self.expires_at = None
+        return True
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+@dataclass
+class ToySessions:
+    """Knows one key; without `key` everybody is let in."""
+
+    stage: Stage = field(default_factory=Stage)
+    key: str | None = None
+    expires_at: datetime | None = None
+    opened: list[ToySession] = field(default_factory=list)
+    asked: list[dict[str, Any]] = field(default_factory=list)
+
+    async def open(
+        self,
+        headers: Mapping[str, str],
+        init_payload: Mapping[str, Any] | None,
+        *,
+        request_id: str,
+        transport: str,
+        last_event_id: str | None,
+    ) -> ToySession:
+        self.asked.append({"transport": transport, "last_event_id": last_event_id, "init_payload": init_payload})
+        given = (init_payload or {}).get("Authorization") or headers.get("authorization")
+        if given == "Bearer explode":
+            raise RuntimeError("the key store is broken")
+        if self.key is not None and given != f"Bearer {self.key}":
+            raise Refused("Reading the credential: it is missing or not known. Send `Authorization: Bearer …`.")
+        session = ToySession(self, given or "nobody", self.expires_at)
+        self.opened.append(session)
+        return session
+
+
+@dataclass
+class Served:
+    """An endpoint on a free port of the loopback."""
+
+    url: str
+    port: int
+    endpoint: GraphQLEndpoint
+    sessions: ToySessions
+    server: uvicorn.Server
+
+    @property
+    def stage(self) -> Stage:
+        return self.sessions.stage
+
+
+@contextlib.asynccontextmanager
+async def serve(
+    sessions: ToySessions | None = None, engine: Engine | None = None, **options: Any
+) -> AsyncIterator[Served]:
+    """Serve the toy schema with uvicorn as the gateway is served. Afterwards no task of it may remain."""
+    before = asyncio.all_tasks()
+    sessions = sessions or ToySessions()
+    engine = engine or Engine(graphql_schema, format_error=format_error)
+    endpoint = GraphQLEndpoint(engine, sessions, **options)
+    config = uvicorn.Config(
+        endpoint,  # type: ignore[arg-type]
+        host="127.0.0.1",
+        port=0,
+        ws="websockets-sansio",
+        http="httptools",
+        lifespan="off",
+        log_level="critical",
+        ws_per_message_deflate=False,
+        timeout_graceful_shutdown=5,
+    )
+    server = EmbeddedServer(config)
+    running = asyncio.create_task(server.serve())
+    await server.ready.wait()
+    port = server.servers[0].sockets[0].getsockname()[1]
+    try:
+        yield Served(f"http://127.0.0.1:{port}/graphql", port, endpoint, sessions, server)
+    finally:
+        endpoint.drain()
+        server.should_exit = True
+        await running
+    remaining = {task for task in asyncio.all_tasks() - before if not task.done()}
+    assert not remaining, f"tasks remain: {remaining}"
+    assert not server.server_state.connections, "connections remain"
+    assert all(session.closed for session in sessions.opened), "a session was not closed"
+
+
+class EmbeddedServer(uvicorn.Server):
+    """Leaves the signals of the test's process alone, and says when it listens."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Any:
+        yield
+
+    async def startup(self, sockets: Any = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
