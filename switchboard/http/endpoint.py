@@ -10,6 +10,7 @@ from engine.execution import Engine
 from switchboard.http.body import Receive, Send
 from switchboard.http.draining import Draining
 from switchboard.http.graphql_http import ASGIApplication, GraphQLOverHTTP, Scope
+from switchboard.http.graphql_ws import GraphQLOverWebSocket
 from switchboard.http.origins import Origins
 from switchboard.http.session import Sessions
 from switchboard.http.settings import TransportSettings
@@ -44,11 +45,14 @@ class GraphQLEndpoint:
             streams=EventStreams(settings, self._draining, event_id),
             page=page,
         )
+        self._websocket = GraphQLOverWebSocket(
+            engine, sessions, origins=origins, settings=settings, draining=self._draining
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request or one socket."""
         if scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1000})
+            await self._websocket(scope, receive, send)
         else:
             await self._http(scope, receive, send)
 
