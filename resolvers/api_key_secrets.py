@@ -4,6 +4,8 @@ import hashlib
 import secrets
 from dataclasses import dataclass, field
 
+from domain.records import Role, Scope
+
 _MARK = "sb_"
 _LENGTH = len(_MARK) + 43
 _PREFIX_LENGTH = len(_MARK) + 8
@@ -32,3 +34,10 @@ def is_api_key(text: str) -> bool:
 def digest_of(secret: str) -> bytes:
     """What the store keeps. The key has 256 random bits, so a plain hash cannot be searched for it."""
     return hashlib.sha256(secret.encode()).digest()
+
+
+def role_of(scopes: frozenset[Scope]) -> Role:
+    """What a key may do in its organization, by its scopes."""
+    if Scope.ADMIN in scopes:
+        return Role.ADMIN
+    return Role.MEMBER if Scope.WRITE in scopes else Role.VIEWER
