@@ -100,3 +100,11 @@ def comes_before(a: ChatKey, b: ChatKey, order: ChatOrder) -> bool:
     if a[1] != b[1]:
         return (a[1] < b[1]) is not order.descending  # type: ignore[operator]  # one order has values of one type
     return a[2:] < b[2:]
+
+
+def sorted_chats(chats: Sequence[Chat], order: ChatOrder) -> list[Chat]:
+    """In the gateway's order: by value, unknown ones last, ties by source id and native id, ascending in both directions."""
+    rows = sorted(chats, key=lambda chat: chat.key)
+    rows.sort(key=lambda chat: chat_key(chat, order.field)[1], reverse=order.descending)
+    rows.sort(key=lambda chat: chat_key(chat, order.field)[0])
+    return rows

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from domain.capabilities import ChatOrder
-from domain.paging import ChatKey, chat_key, comes_before
+from domain.paging import ChatKey, chat_key, comes_before, sorted_chats
 from domain.records import Chat
 from domain.source import SourcePage
 from resolvers.context import Context
@@ -84,14 +84,6 @@ def _leg_rows(
 ) -> LegRows:
     rows = sorted_chats([chat for chat, _ in found.values()], order)
     return LegRows(rows, [found[chat.native_id][1] for chat in rows], has_more, skipped, is_cut)
-
-
-def sorted_chats(chats: Sequence[Chat], order: ChatOrder) -> list[Chat]:
-    """In the gateway's order: by value, unknown ones last, ties by source id and native id, ascending in both directions."""
-    rows = sorted(chats, key=lambda chat: chat.key)
-    rows.sort(key=lambda chat: chat_key(chat, order.field)[1], reverse=order.descending)
-    rows.sort(key=lambda chat: chat_key(chat, order.field)[0])
-    return rows
 
 
 async def drain(context: Context, target: SourceTarget, needs: frozenset[str]) -> Drained:

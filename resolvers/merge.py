@@ -19,11 +19,11 @@ from typing import Any
 
 from domain.capabilities import Capability, ChatOrder
 from domain.errors import BadCursor, BudgetExceeded, GatewayError, SourceStatusCode, UpstreamTimeout
-from domain.paging import ChatKey, Page, PageRequest, chat_key
+from domain.paging import ChatKey, Page, PageRequest, chat_key, sorted_chats
 from domain.records import Chat
 from resolvers.context import Context
 from resolvers.drains import Drained
-from resolvers.legs import LegRows, drain, native_rows, sorted_chats
+from resolvers.legs import LegRows, drain, native_rows
 from resolvers.overlays import complete_rows, kept_here
 from resolvers.statuses import SourceStatus, status_of_error
 from resolvers.targets import SourceTarget

@@ -35,11 +35,11 @@ class DemoError(Exception):
 
 def run(port: int = 4000) -> None:
     """Start everything, until Ctrl-C. Raises `DemoError`."""
+    STATE.mkdir(mode=0o700, exist_ok=True)
     asyncio.run(_run(port))
 
 
 async def _run(port: int) -> None:
-    STATE.mkdir(mode=0o700, exist_ok=True)
     ports = free_block(port, 1 + len(VENDORS))
     simulators = await _start_simulators(ports[1:])
     try:
