@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from domain.ids import is_safe_native_id
+
 T = TypeVar("T")
+_LONGEST_ID_BYTES = 360
 
 
 class WrongShape(ValueError):
@@ -36,9 +39,9 @@ class Json:
         return value
 
     def identifier(self, name: str) -> str:
-        """A required id: a text that is not empty."""
+        """A required id. One that cannot be part of a global id makes its row unreadable, not the whole list."""
         value = self.text(name)
-        if not value:
+        if not can_be_an_id(value):
             raise WrongShape(self.at(name), "an id")
         return value
 
@@ -91,6 +94,11 @@ class Json:
     def list(self, name: str) -> list[Any]:
         """A required list."""
         return as_list(self.fields.get(name), self.at(name))
+
+
+def can_be_an_id(text: str) -> bool:
+    """Whether a native id is safe in a URL's path and short enough for a global id, which holds two of them in 1 KB."""
+    return is_safe_native_id(text) and len(text.encode("utf-8", "surrogatepass")) <= _LONGEST_ID_BYTES
 
 
 def as_object(value: Any, path: str = "$") -> Json:

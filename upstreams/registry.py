@@ -5,9 +5,11 @@ from collections.abc import Callable, Mapping
 from domain.source import Connector
 from upstreams.http import UpstreamClients
 from upstreams.kodey.source import kodey
+from upstreams.open_webui.source import open_webui
 
 CONNECTORS: Mapping[str, Callable[[UpstreamClients], Connector]] = {
     "kodey": kodey,
+    "open_webui": open_webui,
 }
 
 

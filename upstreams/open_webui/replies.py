@@ -1,0 +1,101 @@
+"""Following a reply that is being written, by reading its chat again and again.
+
+    completion accepted ──▶ read the chat ──▶ … the text grows … ──▶ COMPLETE | FAILED | CANCELLED
+                                 ▲ after 0.15 s while it grows, up to `reply_poll_seconds` while it does not
+
+A reply that stays silent is looked for among the chat's tasks: when there is none and the reply is still not done, nobody writes it
+any more, for example because the server was started anew, and it is FAILED.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+
+from domain.errors import NotFound, UpstreamError, UpstreamTimeout
+from domain.records import Message, MessageState, Source
+from upstreams.clock import Clock
+from upstreams.open_webui.reading import FullChat
+
+_FIRST_PAUSE_SECONDS = 0.15
+_SILENCE_SECONDS = 5.0
+_MOST_MISSES = 8
+
+
+class Follower:
+    """Follows one reply. `read` gives the chat's messages, `is_running` whether any task of the chat is under way."""
+
+    def __init__(
+        self,
+        source: Source,
+        clock: Clock,
+        *,
+        read: Callable[[], Awaitable[FullChat]],
+        is_running: Callable[[], Awaitable[bool]],
+        longest_pause_seconds: float,
+        timeout_seconds: float,
+    ) -> None:
+        self._source = source
+        self._clock = clock
+        self._read = read
+        self._is_running = is_running
+        self._longest_pause = longest_pause_seconds
+        self._deadline = clock.monotonic() + timeout_seconds
+        self._changed_at = clock.monotonic()
+        self._is_abandoned = False
+
+    async def follow(self, reply_id: str) -> AsyncIterator[dict[str, Message]]:
+        """All messages of the chat, each time the reply has changed; the last time it is final."""
+        last: Message | None = None
+        pause = _FIRST_PAUSE_SECONDS
+        async for known in self._readings(reply_id):
+            reply = known[reply_id]
+            if not reply.state.is_final and self._is_abandoned:
+                reply = replace(reply, state=MessageState.FAILED)
+            if reply != last:
+                last, pause = reply, _FIRST_PAUSE_SECONDS
+                self._changed_at = self._clock.monotonic()
+                yield {**known, reply_id: reply}
+            if reply.state.is_final:
+                return
+            await self._look_for_task()
+            self._check_deadline()
+            await self._clock.sleep(pause)
+            pause = min(pause * 1.5, max(self._longest_pause, _FIRST_PAUSE_SECONDS))
+
+    async def _readings(self, reply_id: str) -> AsyncIterator[dict[str, Message]]:
+        """Readings that show the reply. A few that fail or do not show it yet are borne."""
+        misses = 0
+        while True:
+            try:
+                known = (await self._read()).messages
+                if reply_id not in known:
+                    raise NotFound(
+                        "The reply is not in its chat (any more). Read the messages again.", missing_id=reply_id
+                    )
+            except (UpstreamError, NotFound) as error:
+                misses += 1
+                can_pass = isinstance(error, NotFound) or error.retryable
+                if misses > _MOST_MISSES or not can_pass:
+                    raise
+                self._check_deadline()
+                asked = error.retry_after_seconds if isinstance(error, UpstreamError) else None
+                await self._clock.sleep(max(asked or 0.0, _FIRST_PAUSE_SECONDS * misses))
+                continue
+            misses = 0
+            yield known
+
+    async def _look_for_task(self) -> None:
+        if self._clock.monotonic() - self._changed_at < _SILENCE_SECONDS:
+            return
+        self._changed_at = self._clock.monotonic()
+        try:
+            self._is_abandoned = not await self._is_running()
+        except UpstreamError:
+            self._is_abandoned = False
+
+    def _check_deadline(self) -> None:
+        if self._clock.monotonic() >= self._deadline:
+            raise UpstreamTimeout(
+                f"{self._source.key}: the reply was not finished within the option `reply_timeout_seconds`. Read the message later.",
+                source_id=self._source.id,
+                operation="follow_reply",
+            )

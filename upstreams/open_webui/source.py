@@ -1,0 +1,515 @@
+"""An Open WebUI as a source of chats."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+from domain.capabilities import Capabilities, ChatOrder
+from domain.errors import (
+    Conflict,
+    GatewayError,
+    InvalidArgument,
+    NotFound,
+    UnexpectedAnswer,
+    UpstreamError,
+    UpstreamRejected,
+)
+from domain.records import (
+    Account,
+    AccountKind,
+    Agent,
+    Chat,
+    Check,
+    Folder,
+    Health,
+    Message,
+    MessageRole,
+    SearchHit,
+    Source,
+)
+from domain.source import (
+    ChatSource,
+    Connector,
+    FolderContents,
+    MessagesRead,
+    MessageWindow,
+    NewChat,
+    NewMessage,
+    Progress,
+    SearchRequest,
+    SourcePage,
+)
+from domain.tree import branch_path
+from upstreams.http import UpstreamClients
+from upstreams.json_reading import as_list, as_object, rows
+from upstreams.open_webui import requests
+from upstreams.open_webui.access import Access
+from upstreams.open_webui.capabilities import CAPABILITIES, PAGE_ROWS
+from upstreams.open_webui.chats import agents_from_json, folder_from_json, hits_from_json
+from upstreams.open_webui.errors import POLICY
+from upstreams.open_webui.folders import check_parent
+from upstreams.open_webui.forms import CREATE_CHAT_SCHEMA, CREDENTIALS_SCHEMA, OPTIONS_SCHEMA, Options
+from upstreams.open_webui.reading import FullChat, Reader, accepted, page_number, task_ids
+from upstreams.open_webui.replies import Follower
+from upstreams.open_webui.writing import appended_history, chat_body, entry, model_for, refuse_attachments, tag_ids
+from upstreams.requests import Request
+
+_STOPPING_SECONDS = 10.0
+_LOOKED_THROUGH = 5
+
+
+class OpenWebUISource:
+    """One account of one Open WebUI."""
+
+    def __init__(self, clients: UpstreamClients, source: Source, credentials: Mapping[str, str]) -> None:
+        options = Options.of(source)
+        token = credentials.get("api_key") or credentials.get("jwt") or ""
+        self._source = source
+        self._options = options
+        self._prefix = options.path_prefix
+        self._clock = clients.clock
+        self._client = clients.client(
+            source,
+            headers={"Authorization": f"Bearer {token}"},
+            secrets=[token],
+            policy=POLICY,
+            per_minute=options.requests_per_minute,
+        )
+        self._access = Access(
+            self._client,
+            source,
+            prefix=self._prefix,
+            has_session="api_key" not in credentials,
+            all_users=options.all_users,
+        )
+        self._reader = Reader(self._client, self._access, source, self._clock, self._prefix)
+
+    @property
+    def source(self) -> Source:
+        """The record that it was made from."""
+        return self._source
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Open WebUI's table."""
+        return CAPABILITIES
+
+    def health(self) -> Health:
+        """How it has been answering lately."""
+        return self._client.health()
+
+    async def aclose(self) -> None:
+        """Nothing of its own to close."""
+
+    # Reading
+
+    async def check(self) -> Sequence[Check]:
+        """The release, which needs no credentials, then a list, which does."""
+        try:
+            version = await self._access.version()
+        except UpstreamRejected as error:
+            return [Check("reachable", True, "It answers."), Check("version", False, error.message), _UNTRIED]
+        except GatewayError as error:
+            return [
+                Check("reachable", False, error.message),
+                Check("version", None, "It could not be asked."),
+                _UNTRIED,
+            ]
+        reached = [Check("reachable", True, "It answers."), Check("version", True, f"Open WebUI {version}.")]
+        try:
+            await self._reader.page(1)
+        except GatewayError as error:
+            return [*reached, Check("credentials", False, error.message)]
+        return [*reached, Check("credentials", True, "The account may list its chats.")]
+
+    async def account(self) -> Account | None:
+        """The instance: Open WebUI has no organizations."""
+        return Account(kind=AccountKind.INSTANCE)
+
+    async def list_chats(self, order: ChatOrder, token: str | None) -> SourcePage[Chat]:
+        """60 rows, newest change first; the tokens are page numbers."""
+        page, _ = await self._reader.page(page_number(token))
+        return page
+
+    def drain_chats(self, needs: frozenset[str]) -> AsyncIterator[SourcePage[Chat]]:
+        """Rows, archived ones too, or, where they do not tell enough, every chat in full."""
+        return self._reader.drain(needs)
+
+    async def get_chat(self, chat_id: str) -> Chat | None:
+        """The chat, with all that is told of it."""
+        full = await self._full_or_none(chat_id)
+        return full.chat if full is not None else None
+
+    async def read_messages(self, chat_id: str, window: MessageWindow) -> MessagesRead | None:
+        """The whole tree, whatever the window."""
+        full = await self._full_or_none(chat_id)
+        if full is None:
+            return None
+        return MessagesRead(
+            messages=full.tree.messages,
+            started_at=full.started_at,
+            is_complete=True,
+            active_leaf=full.tree.active_leaf,
+            skipped=full.tree.skipped,
+            chat=full.chat,
+        )
+
+    async def get_message(self, chat_id: str, message_id: str) -> Message | None:
+        """Found in the tree."""
+        full = await self._full_or_none(chat_id)
+        return full.messages.get(message_id) if full is not None else None
+
+    async def list_folders(self) -> Sequence[Folder]:
+        """All folders, nested ones too."""
+        return await self._reader.ask(requests.list_folders(self._prefix), self._folders)
+
+    async def list_agents(self) -> Sequence[Agent] | None:
+        """The models."""
+        agents, skipped = await self._reader.ask(requests.list_models(self._prefix), agents_from_json)
+        self._client.skipped(skipped)
+        return agents
+
+    async def search(self, request: SearchRequest) -> SourcePage[SearchHit]:
+        """Chats whose title or messages hold the text. The token is `page:row`."""
+        words = " ".join([request.text.strip(), *(f"tag:{tag}" for tag in request.tags)]).strip()
+        if not words:
+            raise InvalidArgument("Open WebUI cannot search for nothing. Give some text.", path=("query",))
+        page_text, _, row_text = (request.token or "1:0").partition(":")
+        page, first = page_number(page_text), page_number(row_text) if row_text not in ("", "0") else 0
+        answer = await self._access.send(requests.search(self._prefix, words, page))
+        rank = (page - 1) * PAGE_ROWS
+        hits, skipped = self._client.understood(
+            answer, lambda body: hits_from_json(self._source, body, text=request.text, first_rank=rank)
+        )
+        last = first + request.limit
+        goes_on = f"{page + 1}:0" if len(hits) + skipped >= PAGE_ROWS else None
+        return SourcePage(
+            [hit for hit in hits[first:last] if _is_wanted(hit, request)],
+            answer.started_at,
+            next=f"{page}:{last}" if last < len(hits) else goes_on,
+            skipped=self._client.skipped(skipped),
+        )
+
+    # Writing chats
+
+    async def create_chat(self, new: NewChat) -> Chat:
+        """Start a chat with its first messages; tags need calls of their own."""
+        _check_new(new)
+        tags = tag_ids(new.tags or ())
+        body = chat_body(new, now_seconds=self._now_seconds())
+        try:
+            full = self._reader.full(await self._access.send(requests.create_chat(self._prefix, body, new.folder_id)))
+        except UpstreamError as error:
+            found = await self._find_created(new.idempotency_id) if error.perhaps_executed else None
+            if found is None:
+                raise
+            full = found
+        self._access.remember([full.chat.native_id])
+        return await self._tagged(full.chat, tags) if tags else full.chat
+
+    async def rename_chat(self, chat_id: str, title: str | None) -> Chat:
+        """Set the title; it cannot be emptied."""
+        if title is None:
+            raise InvalidArgument("A title at Open WebUI cannot be emptied. Give another one.", path=("input", "title"))
+        return await self._update(chat_id, {"title": title}, "rename_chat")
+
+    async def set_metadata(self, chat_id: str, metadata: Mapping[str, Any] | None) -> Chat:
+        """Replace what stands under `metadata` in the chat's object."""
+        return await self._update(
+            chat_id, {"metadata": dict(metadata) if metadata is not None else None}, "set_metadata"
+        )
+
+    async def set_tags(self, chat_id: str, tags: Sequence[str]) -> Chat:
+        """Exactly these tags."""
+        wanted = tag_ids(tags)
+        return await self._tagged((await self._reader.chat(chat_id)).chat, wanted)
+
+    async def set_pinned(self, chat_id: str, pinned: bool) -> Chat:
+        """Toggle it if it is not so already."""
+        return await self._toggle(chat_id, "pinned", pinned, requests.toggle_pin(self._prefix, chat_id))
+
+    async def set_archived(self, chat_id: str, archived: bool) -> Chat:
+        """Toggle it if it is not so already; the chat leaves its folder."""
+        return await self._toggle(chat_id, "archived", archived, requests.toggle_archive(self._prefix, chat_id))
+
+    async def move_chat(self, chat_id: str, folder_id: str | None) -> Chat:
+        """Into a folder, which unpins and unarchives, or into none."""
+        return await self._write(chat_id, requests.move_chat(self._prefix, chat_id, folder_id))
+
+    async def share_chat(self, chat_id: str) -> Chat:
+        """Publish a snapshot."""
+        await self._own(chat_id)
+        await self._access.send(requests.share_chat(self._prefix, chat_id))
+        return (await self._reader.chat(chat_id)).chat
+
+    async def unshare_chat(self, chat_id: str) -> Chat:
+        """Remove the snapshot."""
+        await self._own(chat_id)
+        await self._access.send(requests.unshare_chat(self._prefix, chat_id))
+        return (await self._reader.chat(chat_id)).chat
+
+    async def delete_chat(self, chat_id: str) -> None:
+        """Delete it with all its messages."""
+        await self._own(chat_id)
+        await self._access.send(requests.delete_chat(self._prefix, chat_id))
+        self._access.forget(chat_id)
+
+    # Writing messages
+
+    async def send_message(self, new: NewMessage) -> AsyncIterator[Progress]:
+        """Append the message; a user's one is answered in the background, and the answer read as it grows."""
+        refuse_attachments(new.attachments, ("input", "attachments"))
+        full = await self._reader.chat(new.chat_id)
+        if new.parent_id is not None and new.parent_id not in full.messages:
+            raise NotFound(
+                "The message to follow is not in the chat (any more). Read the messages again, or leave `parentId` out.",
+                missing_id=new.parent_id,
+                path=("input", "parentId"),
+            )
+        if not new.wants_reply or new.role is not MessageRole.USER:
+            yield Progress(await self._append(new))
+            return
+        path = branch_path(full.messages, new.parent_id, full.tree.active_leaf) if new.parent_id else []
+        model = model_for(full.chat, path, new.model)
+        turn = entry(
+            new.id, new.parent_id, "user", new.text, now_seconds=self._now_seconds(), model=model, metadata=new.metadata
+        )
+        async for progress in self._answered(new.chat_id, turn, new.reply_id, model):
+            yield progress
+
+    async def regenerate(
+        self, chat_id: str, message_id: str, *, reply_id: str, model: str | None
+    ) -> AsyncIterator[Progress]:
+        """Let the same question be answered again."""
+        full = await self._reader.chat(chat_id)
+        reply = _existing(full, message_id)
+        question = full.messages.get(reply.parent_id or "")
+        if reply.role is not MessageRole.ASSISTANT or question is None or question.role is not MessageRole.USER:
+            raise InvalidArgument(
+                "Only an assistant's answer to a user's message can be made again. Name one.",
+                path=("input", "messageId"),
+            )
+        chosen = model_for(full.chat, [reply], model or reply.model)
+        turn = entry(
+            question.native_id, question.parent_id, "user", question.text, now_seconds=self._now_seconds(), model=chosen
+        )
+        async for progress in self._answered(chat_id, turn, reply_id, chosen):
+            yield progress
+
+    async def follow_reply(self, chat_id: str, message_id: str) -> AsyncIterator[Message]:
+        """Go on reading a reply until it is final."""
+        async for known in self._follower(chat_id, self._options.reply_timeout_seconds).follow(message_id):
+            yield known[message_id]
+
+    async def stop_reply(self, chat_id: str, message_id: str) -> Message | None:
+        """Stop what runs in the chat, and wait until the reply says so."""
+        full = await self._full_or_none(chat_id)
+        reply = full.messages.get(message_id) if full is not None else None
+        if reply is None or reply.state.is_final:
+            return reply
+        try:
+            await self._access.send(requests.stop_tasks(chat_id))
+        except (NotFound, UnexpectedAnswer):
+            await self._stop_each(chat_id)  # older releases have no such route
+        async for known in self._follower(chat_id, _STOPPING_SECONDS).follow(message_id):
+            reply = known[message_id]
+        return reply
+
+    async def edit_message(self, chat_id: str, message_id: str, text: str) -> Message:
+        """Replace the words of a message that is there: Open WebUI would create one that is not."""
+        _existing(await self._reader.chat(chat_id), message_id)
+        answer = await self._access.send(requests.edit_message(self._prefix, chat_id, message_id, text))
+        return _existing(self._reader.full(answer), message_id)
+
+    async def delete_message(self, chat_id: str, message_id: str) -> Sequence[str]:
+        """Delete a message that is there; its direct children go too."""
+        before = await self._reader.chat(chat_id)
+        _existing(before, message_id)
+        answer = await self._access.send(requests.delete_message(self._prefix, chat_id, message_id))
+        left = self._reader.full(answer).messages
+        gone = [native_id for native_id in before.messages if native_id not in left and native_id != message_id]
+        return [message_id, *gone]
+
+    # Folders
+
+    async def create_folder(self, name: str, parent_id: str | None) -> Folder:
+        """Create a folder under one that is there: Open WebUI would accept any parent."""
+        if parent_id is not None:
+            check_parent(await self.list_folders(), None, parent_id)
+        request = requests.create_folder(self._prefix, name, parent_id)
+        return await self._reader.ask(request, lambda body: folder_from_json(self._source, as_object(body)))
+
+    async def update_folder(self, folder_id: str, *, name: str | None, parent_id: str | None, moves: bool) -> Folder:
+        """Rename, move, or both."""
+        check_parent(await self.list_folders(), folder_id, parent_id if moves else None)
+        if name is not None:
+            await self._access.send(requests.rename_folder(self._prefix, folder_id, name))
+        if moves:
+            await self._access.send(requests.move_folder(self._prefix, folder_id, parent_id))
+        return check_parent(await self.list_folders(), folder_id, None)
+
+    async def delete_folder(self, folder_id: str, contents: FolderContents) -> None:
+        """Delete with subfolders."""
+        deletes_chats = contents is FolderContents.DELETE_CHATS
+        await self._access.send(requests.delete_folder(self._prefix, folder_id, deletes_chats=deletes_chats))
+
+    # Parts of the above
+
+    def _now_seconds(self) -> int:
+        return int(self._clock.now().timestamp())
+
+    async def _full_or_none(self, chat_id: str) -> FullChat | None:
+        try:
+            return await self._reader.chat(chat_id)
+        except NotFound:
+            return None
+
+    async def _own(self, chat_id: str) -> None:
+        """Raise `NotFound` unless the chat may be written to: an administrator's key could delete the chats of others."""
+        if not self._access.is_known(chat_id):
+            await self._reader.chat(chat_id)
+
+    async def _write(self, chat_id: str, request: Request) -> Chat:
+        await self._own(chat_id)
+        return self._reader.full(await self._access.send(request)).chat
+
+    async def _update(self, chat_id: str, keys: Mapping[str, Any], operation: str) -> Chat:
+        return await self._write(chat_id, requests.update_chat(self._prefix, chat_id, keys, operation=operation))
+
+    async def _toggle(self, chat_id: str, field: str, wanted: bool, request: Request) -> Chat:
+        """Read, compare, toggle, verify. A toggle that somebody else made meanwhile is put right once."""
+        chat = (await self._reader.chat(chat_id)).chat
+        for _ in range(2):
+            if getattr(chat, field) is wanted:
+                return chat
+            try:
+                chat = self._reader.full(await self._access.send(request)).chat
+            except UpstreamError as error:
+                if not error.perhaps_executed:
+                    raise
+                chat = (await self._reader.chat(chat_id)).chat
+                if getattr(chat, field) is not wanted:
+                    raise
+        if getattr(chat, field) is wanted:
+            return chat
+        raise Conflict(
+            f"{self._source.key}: somebody else changes `{field}` of the chat at the same time. Read the chat again, then decide."
+        )
+
+    async def _tagged(self, chat: Chat, wanted: Sequence[str]) -> Chat:
+        has = set(chat.tags or ())
+        if has == set(wanted):
+            return chat
+        # One after the other: the server reads, changes and writes the chat's list of tags.
+        for tag in wanted:
+            if tag not in has:
+                await self._access.send(requests.add_tag(self._prefix, chat.native_id, tag))
+        for tag in sorted(has - set(wanted)):
+            await self._access.send(requests.remove_tag(self._prefix, chat.native_id, tag))
+        return (await self._reader.chat(chat.native_id)).chat
+
+    async def _find_created(self, intent: str) -> FullChat | None:
+        """The chat of a creation whose answer was lost, found by the gateway's id in it among the newest of the list."""
+        if not intent:
+            return None
+        try:
+            page, _ = await self._reader.page(1)
+            newest = sorted(
+                page.rows, key=lambda chat: chat.created_at or chat.updated_at or self._clock.now(), reverse=True
+            )
+            for row in newest[:_LOOKED_THROUGH]:
+                full = await self._full_or_none(row.native_id)
+                if full is not None and full.intent == intent:
+                    return full
+        except UpstreamError:
+            return None  # the caller raises what went wrong first
+        return None
+
+    async def _append(self, new: NewMessage) -> Message:
+        history = appended_history(new, now_seconds=self._now_seconds(), model=new.model)
+        request = requests.update_chat(self._prefix, new.chat_id, history, operation="append_message")
+        return _existing(self._reader.full(await self._access.send(request)), new.id)
+
+    async def _answered(self, chat_id: str, turn: dict[str, Any], reply_id: str, model: str) -> AsyncIterator[Progress]:
+        body = requests.completion_body(
+            chat_id=chat_id,
+            model=model,
+            reply_id=reply_id,
+            user_message=turn,
+            parent_id=turn["parentId"],
+            session_id=f"switchboard-{reply_id}",
+            prompt=[{"role": "user", "content": turn["content"]}],
+        )
+        await self._reader.ask(requests.complete(body), accepted)
+        async for known in self._follower(chat_id, self._options.reply_timeout_seconds).follow(reply_id):
+            yield Progress(known.get(turn["id"]), known[reply_id])
+
+    def _follower(self, chat_id: str, timeout_seconds: float) -> Follower:
+        async def is_running() -> bool:
+            return bool(await self._reader.ask(requests.list_tasks(chat_id), task_ids))
+
+        async def read() -> FullChat:
+            return await self._reader.chat(chat_id)
+
+        return Follower(
+            self._source,
+            self._clock,
+            read=read,
+            is_running=is_running,
+            longest_pause_seconds=self._options.reply_poll_seconds,
+            timeout_seconds=timeout_seconds,
+        )
+
+    async def _stop_each(self, chat_id: str) -> None:
+        for task_id in await self._reader.ask(requests.list_tasks(chat_id), task_ids):
+            await self._access.send(requests.stop_task(task_id))
+
+    def _folders(self, body: Any) -> list[Folder]:
+        found, skipped = rows(as_list(body), "$", lambda row: folder_from_json(self._source, row))
+        self._client.skipped(skipped)
+        return found
+
+
+_UNTRIED = Check("credentials", None, "They could not be tried.")
+
+
+def _existing(full: FullChat, message_id: str) -> Message:
+    message = full.messages.get(message_id)
+    if message is None:
+        raise NotFound("The message is not in the chat (any more). Read the messages again.", missing_id=message_id)
+    return message
+
+
+def _check_new(new: NewChat) -> None:
+    if new.user_id is not None:
+        raise InvalidArgument(
+            "A chat at Open WebUI belongs to the account of the source. Leave `userId` out.", path=("input", "userId")
+        )
+    if new.options:
+        raise InvalidArgument("Open WebUI takes no further options. Leave `options` out.", path=("input", "options"))
+
+
+def _is_wanted(hit: SearchHit, request: SearchRequest) -> bool:
+    chat = hit.found
+    if not isinstance(chat, Chat) or chat.updated_at is None:
+        return False
+    if request.chat_ids is not None and chat.native_id not in request.chat_ids:
+        return False
+    is_late_enough = request.since is None or chat.updated_at >= request.since
+    return is_late_enough and (request.until is None or chat.updated_at < request.until)
+
+
+def open_webui(clients: UpstreamClients) -> Connector:
+    """The vendor's line in the registry."""
+
+    def connect(source: Source, credentials: Mapping[str, str]) -> ChatSource:
+        return OpenWebUISource(clients, source, credentials)
+
+    return Connector(
+        vendor="open_webui",
+        display_name="Open WebUI",
+        capabilities=CAPABILITIES,
+        credentials_schema=CREDENTIALS_SCHEMA,
+        options_schema=OPTIONS_SCHEMA,
+        create_chat_schema=CREATE_CHAT_SCHEMA,
+        connect=connect,
+    )
