@@ -12,7 +12,7 @@ import signal
 import sys
 from contextlib import AsyncExitStack
 
-from simulators import kodey
+from simulators import kodey, open_webui
 from simulators.control import Control
 from simulators.serving import serve
 
@@ -23,7 +23,11 @@ def _kodey(seed: bool, reply_ms: float) -> Control:
     return kodey.create_app(seed=seed, switches=kodey.Switches(reply_ms=reply_ms))
 
 
-VENDORS = {"kodey": _kodey}
+def _open_webui(seed: bool, _: float) -> Control:
+    return open_webui.create_app(seed=seed)
+
+
+VENDORS = {"kodey": _kodey, "open_webui": _open_webui}
 """Vendor → its simulator, with or without a seed, and an agent that takes so long."""
 
 
