@@ -58,6 +58,10 @@ class Gateway:
     tuning: Tuning = field(default_factory=Tuning)
     default_issuer: str | None = None
     """`auth.jwt.issuer`, for `addMember` without one."""
+    access_changed: Callable[[], None] = lambda: None
+    """Called after the commit when a key or membership was changed, so that this process notices at once."""
+    take_variable: Callable[[str], str | None] = lambda name: None
+    """The value of an environment variable that a credential may name as `env:NAME`; None: it may not, or it is not set."""
 
 
 class Context:

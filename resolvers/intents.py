@@ -63,7 +63,7 @@ async def earlier(context: Context, intent: Intent) -> Intent | None:
         )
         if known is None:
             return None
-        _same_input(known, intent)
+        same_input(known, intent)
         event = _running.get(known.id)
         if known.state is IntentState.OPEN and event is not None:
             await event.wait()
@@ -71,7 +71,8 @@ async def earlier(context: Context, intent: Intent) -> Intent | None:
         return None if known.state is IntentState.FAILED else known
 
 
-def _same_input(known: Intent, intent: Intent) -> None:
+def same_input(known: Intent, intent: Intent) -> None:
+    """Raise `IdempotencyConflict` unless both ask for the same."""
     if known.input_hash != intent.input_hash:
         raise IdempotencyConflict(
             f"{intent.mutation}: this `idempotencyKey` came before with another input, and nothing was done now. "
@@ -99,7 +100,7 @@ async def open_intent(
         if opened is None or opened.id != intent.id:
             _running.pop(intent.id).set()
     if opened.id != intent.id:
-        _same_input(opened, intent)
+        same_input(opened, intent)
     return opened
 
 

@@ -66,16 +66,7 @@ class Sources:
                 source_id=source.id,
                 operation="connect",
             )
-        sealed = await self._store.sources.credentials(source.organization_id, source.id)
-        try:
-            credentials = self._open_credentials(sealed) if sealed else {}
-        except ValueError as error:
-            raise UpstreamUnavailable(
-                f"The credentials of the source {source.key} cannot be decrypted with the configured `secret_keys`. "
-                "Put the key back that encrypted them, or set the credentials again with `updateSource`.",
-                source_id=source.id,
-                operation="connect",
-            ) from error
+        credentials = await self.credentials(source)
         if source.id in self._open and self._open[source.id][0] == source:  # another task was faster
             return self._open[source.id][1]
         live = connector.connect(source, credentials)
@@ -83,6 +74,19 @@ class Sources:
         if opened is not None:
             await opened[1].aclose()
         return live
+
+    async def credentials(self, source: Source) -> Mapping[str, str]:
+        """What signs the gateway in at a source. Raises `UpstreamUnavailable` when no configured key decrypts it."""
+        sealed = await self._store.sources.credentials(source.organization_id, source.id)
+        try:
+            return self._open_credentials(sealed) if sealed else {}
+        except ValueError as error:
+            raise UpstreamUnavailable(
+                f"The credentials of the source {source.key} cannot be decrypted with the configured `secret_keys`. "
+                "Put the key back that encrypted them, or set the credentials again with `updateSource`.",
+                source_id=source.id,
+                operation="connect",
+            ) from error
 
     async def changed(self, organization_id: int, source_id: int | None = None) -> None:
         """Forget what is known after a source was connected, changed or removed; credentials are read again."""
