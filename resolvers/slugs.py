@@ -5,6 +5,7 @@ import re
 from domain.errors import InvalidArgument
 
 SLUG = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
+"""1 to 63 lower-case letters, digits and hyphens, no hyphen at an end."""
 _SLUG = re.compile(SLUG[:-1] + r"\Z")
 _MAX_NAME = 200
 

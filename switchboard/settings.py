@@ -22,12 +22,11 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from resolvers.slugs import SLUG
 from switchboard.settings_errors import PREFIX, SettingsError, explain, unknown_variables
 
 CONFIG_VARIABLE = "SWITCHBOARD_CONFIG"
 DEFAULT_CONFIG = Path("switchboard.toml")
-SLUG = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
-"""Slugs of organizations and keys of sources: lower-case letters, digits and hyphens, 1 to 63, no hyphen at an end."""
 
 _SYMMETRIC = frozenset(["HS256", "HS384", "HS512"])
 _ASYMMETRIC = frozenset(["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"])
