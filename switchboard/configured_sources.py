@@ -1,67 +1,79 @@
-"""Makes the sources that the settings name, and keeps them as the settings say: at every start, before the first request."""
+"""Sources that exist because `[[sources]]` names them: made or changed at the start, in one transaction, so that all or none are.
 
+A source that is no longer named stays as it is; `switchboard sources remove` disconnects it. Nothing is called here.
+"""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from datetime import datetime
 
+from domain.errors import GatewayError
 from domain.records import Source
-from resolvers.context import Gateway
-from resolvers.forms import check_form
+from domain.source import Connector
+from resolvers.source_forms import checked_credentials, checked_options, checked_url
 from storage.database import Transaction
-from switchboard.settings import Settings, SourceSettings, from_environment
+from storage.store import Store
+from switchboard.settings import SourceSettings
 from switchboard.settings_errors import SettingsError
 
-
-async def apply_configured_sources(gateway: Gateway, settings: Settings) -> None:
-    """Add or change each. Raises `SettingsError` for an unknown organization or vendor, and for options that do not fit."""
-    for wanted in settings.sources:
-        await _apply(gateway, wanted)
+Seal = Callable[[Mapping[str, str]], bytes]
 
 
-async def _apply(gateway: Gateway, wanted: SourceSettings) -> None:
-    where = f"sources[{wanted.organization}/{wanted.key}]"
-    organization = await gateway.store.organizations.by_slug(wanted.organization)
+async def configure_sources(
+    store: Store,
+    wanted: Sequence[SourceSettings],
+    connectors: Mapping[str, Connector],
+    seal: Seal,
+    at: datetime,
+) -> list[Source]:
+    """Bring the store to what the settings say. Raises `SettingsError` that names the source and what to change."""
+
+    async def unit(tx: Transaction) -> list[Source]:
+        return [await _settle(store, tx, one, connectors, seal, at) for one in wanted]
+
+    return await store.database.write(unit) if wanted else []
+
+
+async def _settle(
+    store: Store, tx: Transaction, wanted: SourceSettings, connectors: Mapping[str, Connector], seal: Seal, at: datetime
+) -> Source:
+    name = f"The source {wanted.organization}/{wanted.key} of `[[sources]]`"
+    connector = connectors.get(wanted.vendor)
+    if connector is None:
+        raise SettingsError(f"{name} is of the vendor `{wanted.vendor}`. Known ones: {', '.join(sorted(connectors))}.")
+    organization = await store.organizations.by_slug(wanted.organization)
     if organization is None:
         raise SettingsError(
-            f"`{where}` belongs to the organization {wanted.organization}, which there is none of. "
-            f"Make it first: switchboard organizations create {wanted.organization} --name NAME"
+            f"{name} belongs to an organization that does not exist. Create it: "
+            f'`switchboard organizations create {wanted.organization} --name "…"`.'
         )
-    connector = gateway.connectors.get(wanted.vendor)
-    if connector is None:
-        known = ", ".join(sorted(gateway.connectors))
-        raise SettingsError(f"`{where}` is of the vendor {wanted.vendor}. Known ones: {known}.")
-    credentials = {
-        name: from_environment(value, setting=f"{where}.credentials.{name}")
-        for name, value in wanted.credentials.items()
-    }
-    check_form(connector.credentials_schema, credentials, (where, "credentials"))
-    check_form(connector.options_schema, wanted.options, (where, "options"))
-    fields: dict[str, Any] = {
-        "vendor": wanted.vendor,
-        "display_name": wanted.display_name or connector.display_name,
-        "base_url": wanted.base_url or connector.default_base_url,
-        "options": wanted.options,
-    }
-    existing = {source.key: source for source in await gateway.store.sources.of(organization.id)}.get(wanted.key)
-    sealed = gateway.seal_credentials(credentials)
-    at = gateway.clock()
-
-    async def unit(tx: Transaction) -> Source:
-        if existing is None:
-            return await gateway.store.sources.add(
-                tx,
-                organization_id=organization.id,
-                key=wanted.key,
-                created_at=at,
-                sealed_credentials=sealed,
-                **fields,
-            )
-        if existing.vendor != wanted.vendor:
-            raise SettingsError(
-                f"`{where}` was of the vendor {existing.vendor} before. A source keeps its vendor: choose another key."
-            )
-        changed = replace(existing, **fields)
-        await gateway.store.sources.replace(tx, changed, sealed)
-        return changed
-
-    source = await gateway.store.database.write(unit)
-    await gateway.sources.changed(organization.id, source.id)
+    try:
+        base_url = checked_url(connector, wanted.base_url)
+        options = checked_options(connector, wanted.options)
+        secrets = checked_credentials(connector, wanted.credentials, os.environ.get)
+    except GatewayError as error:
+        raise SettingsError(f"{name} cannot be used. {error.message}") from error
+    sealed = seal(secrets) if secrets else b""
+    shown = wanted.display_name or connector.display_name
+    known = await store.sources.by_key(organization.id, wanted.key)
+    if known is None:
+        return await store.sources.add(
+            tx,
+            organization_id=organization.id,
+            key=wanted.key,
+            vendor=wanted.vendor,
+            display_name=shown,
+            base_url=base_url,
+            options=options,
+            created_at=at,
+            sealed_credentials=sealed,
+        )
+    if known.vendor != wanted.vendor:
+        raise SettingsError(
+            f"{name} is of the vendor `{wanted.vendor}`, but the stored one is of `{known.vendor}`. "
+            f"Give it another key, or run `switchboard sources remove --organization {wanted.organization} {wanted.key}`."
+        )
+    return await store.sources.replace(
+        tx, replace(known, display_name=shown, base_url=base_url, options=options), sealed
+    )
