@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 
-from simulators import kodey
+from simulators import kodey, open_webui
 
 KEYS: Mapping[str, Mapping[str, str]] = {
     "kodey": {"api_key": kodey.SECRET_KEY},
+    "open_webui": {"api_key": open_webui.ADMIN_KEY},
 }
 """Vendor → credentials; every simulator of `python -m simulators` is here."""

@@ -26,7 +26,6 @@ from switchboard.settings import Settings, load_settings
 from switchboard.wiring import open_gateway
 
 PATH = "/graphql"
-Started = Callable[[Gateway], Any]
 
 
 class Application:
@@ -47,9 +46,9 @@ class Application:
 
     @asynccontextmanager
     async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
-        async with open_gateway(self._settings) as gateway:
+        async with open_gateway(self._settings) as (gateway, sessions):
             self.gateway = gateway
-            self._endpoint = _endpoint(self._settings, gateway, self._page)
+            self._endpoint = _endpoint(self._settings, sessions, self._page)
             with on_exit_signals(self._endpoint.drain):
                 yield
             self._endpoint.drain()
@@ -94,7 +93,7 @@ def create_app(config: Path | None = None) -> Application:
     return Application(load_settings(config))
 
 
-def _endpoint(settings: Settings, gateway: Gateway, page: GraphiQLPage | None) -> GraphQLEndpoint:
+def _endpoint(settings: Settings, sessions: GatewaySessions, page: GraphiQLPage | None) -> GraphQLEndpoint:
     limits = settings.limits
     engine = Engine(
         public_schema,
@@ -114,7 +113,7 @@ def _endpoint(settings: Settings, gateway: Gateway, page: GraphiQLPage | None) -
     )
     return GraphQLEndpoint(
         engine,
-        GatewaySessions(settings, gateway),
+        sessions,
         allowed_origins=settings.allowed_origins,
         settings=TransportSettings(
             body_bytes=limits.body_bytes,

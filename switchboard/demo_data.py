@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from domain.records import Chat, FolderRef, Message, MessageRole, Organization, Role, Scope, Source
+from resolvers.api_key_secrets import new_api_key
 from resolvers.context import utc_now
 from storage.chats import ChatsSeen
 from storage.database import Transaction
 from storage.messages import MessagesSeen
 from storage.store import Store, open_store
-from switchboard.api_keys import new_api_key
 from switchboard.settings import Settings
 
 _CHATS = (
@@ -93,7 +93,7 @@ async def fill_store(settings: Settings) -> Demo:
             await _fill(store, tx, organization, source, now)
 
         await store.database.write(unit)
-    return Demo(settings, secret.text, "demo")
+    return Demo(settings, secret.secret, "demo")
 
 
 async def _fill(store: Store, tx: Transaction, organization: Organization, source: Source, now: datetime) -> None:

@@ -1,7 +1,9 @@
 """Puts the parts together: opens the long-living ones in the right order, and closes them in the reverse one."""
 
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from fnmatch import fnmatchcase
 
 from resolvers.context import Gateway, Tuning, utc_now
 from resolvers.cursors import Cursors
@@ -13,22 +15,32 @@ from resolvers.routing import Sources
 from resolvers.writes import ChatLocks
 from storage.local import local_connector
 from storage.store import open_store
-from switchboard.configured_sources import apply_configured_sources
+from switchboard.auth import Authenticator
+from switchboard.configured_sources import configure_sources
 from switchboard.keys import key_ring
 from switchboard.metrics import upstream_observer
+from switchboard.sessions import GatewaySessions
 from switchboard.settings import Settings
+from switchboard.tokens import TokenVerifier
 from upstreams.http import UpstreamClients
 from upstreams.policy import UpstreamSettings
 from upstreams.registry import connectors
 
 
 @asynccontextmanager
-async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
+async def open_gateway(settings: Settings) -> AsyncIterator[tuple[Gateway, GatewaySessions]]:
     """The parts of one process. Raises `SettingsError` or `GatewayError` when it cannot start."""
     keys = key_ring(settings)
+    sessions: GatewaySessions | None = None
+
+    def access_changed() -> None:
+        if sessions is not None:
+            sessions.access_changed()
+
     clients = UpstreamClients(_upstream_settings(settings), observe=upstream_observer())
     async with open_store(settings.database_url) as store:
         available = {"local": local_connector(store, clock=utc_now), **connectors(clients)}
+        await configure_sources(store, settings.sources, available, keys.seal, utc_now())
         cursors = Cursors(keys.cursor_keys)
         feed = Feed(cursors)
         store.on_commit(feed.committed)
@@ -47,13 +59,19 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
                 call_budget=settings.upstream.call_budget,
             ),
             default_issuer=settings.auth.jwt.issuer if settings.auth.jwt is not None else None,
+            access_changed=access_changed,
+            take_variable=_variables_of(settings.credential_variables),
         )
-        await apply_configured_sources(gateway, settings)
         if settings.workers == 1:  # another worker's open intents are not left behind, they are under way
             await recover(gateway)
+        jwt = settings.auth.jwt
+        verifier = TokenVerifier(jwt) if jwt is not None else None
+        authenticator = Authenticator(store, verifier=verifier, check_seconds=settings.auth.check_seconds)
+        sessions = GatewaySessions(gateway, authenticator, check_seconds=settings.auth.check_seconds)
         try:
-            yield gateway
+            yield gateway, sessions
         finally:
+            await authenticator.aclose()
             await gateway.replies.drain(settings.shutdown_seconds)
             await gateway.drains.aclose()
             await gateway.sources.aclose()
@@ -69,3 +87,13 @@ def _upstream_settings(settings: Settings) -> UpstreamSettings:
         concurrency=upstream.concurrency,
         allow_private_addresses=settings.allow_private_addresses,
     )
+
+
+def _variables_of(patterns: Sequence[str]) -> Callable[[str], str | None]:
+    """The environment as far as `credential_variables` opens it to admins of organizations."""
+
+    def take(name: str) -> str | None:
+        allowed = any(fnmatchcase(name, pattern) for pattern in patterns)
+        return os.environ.get(name) if allowed else None
+
+    return take
