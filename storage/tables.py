@@ -114,7 +114,7 @@ class SourceRow(SQLModel, table=True):
 class SourceStateRow(SQLModel, table=True):
     """How far the list of a source's chats is known. `baseline_at` null: no reading showed its newest end yet.
 
-    `oldest` is the order key of the oldest row of the first reading, null when that was the whole list.
+    `oldest` is the order key of the oldest row of the first reading, null when that was the whole list. `folders_at`: when its folders were first listed.
     """
 
     __tablename__ = "source_state"
@@ -126,6 +126,7 @@ class SourceStateRow(SQLModel, table=True):
     seen_at: int | None = Field(sa_type=BigInteger)
     drained_at: int | None = Field(sa_type=BigInteger)
     is_complete: bool
+    folders_at: int | None = Field(sa_type=BigInteger)
 
 
 class FolderRow(SQLModel, table=True):

@@ -382,6 +382,7 @@ def upgrade() -> None:
         sa.Column("seen_at", sa.BigInteger(), nullable=True),
         sa.Column("drained_at", sa.BigInteger(), nullable=True),
         sa.Column("is_complete", sa.Boolean(), nullable=False),
+        sa.Column("folders_at", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(
             ["organization_id"],
             ["organization.id"],
