@@ -92,6 +92,19 @@ def packed(rows: Iterable[object]) -> str:
     return orjson.dumps(list(rows)).decode()
 
 
-def elements_of(column: str) -> str:
-    """The elements of a JSON array in a column, as a table with the column `value`."""
-    return f"json_each({column})"
+def by_index(name: str) -> str:
+    """Behind a table: read it along this index, and fail rather than sort."""
+    return f"INDEXED BY {name}"
+
+
+def contains(column: str, parameter: str) -> str:
+    """Whether a text contains another, letter for letter."""
+    return f"instr({column}, :{parameter}) > 0"
+
+
+def holds_all(column: str, parameter: str) -> str:
+    """Whether a JSON array in a column holds every value of a parameter that `packed` has written. A null holds nothing."""
+    return (
+        f"NOT EXISTS (SELECT 1 FROM json_each(:{parameter}) AS wanted "
+        f"WHERE wanted.value NOT IN (SELECT value FROM json_each({column})))"
+    )

@@ -1,13 +1,25 @@
 """The store: its repositories over one database."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
 from storage import migrate
+from storage.chats import Chats
 from storage.database import Database
+from storage.events import Events, OnCommit
+from storage.folders import Folders
+from storage.messages import Messages
 from storage.organizations import Organizations
 from storage.sources import Sources
+
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    """The machine's clock."""
+    return datetime.now(UTC)
 
 
 class Store:
@@ -17,18 +29,27 @@ class Store:
     Methods that read take a connection of the pool themselves and see what is committed.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, clock: Clock = utc_now) -> None:
         self.database = database
+        self.clock = clock
         self.organizations = Organizations(database)
         self.sources = Sources(database)
+        self.events = Events(database)
+        self.chats = Chats(database, self.events, clock)
+        self.messages = Messages(database, self.events, self.chats, clock)
+        self.folders = Folders(database, self.events, self.chats, clock)
+
+    def on_commit(self, callback: OnCommit) -> None:
+        """Call back with (organization id, head of its log), in the loop, after each commit of this process that logged something."""
+        self.events.on_commit(callback)
 
 
 @asynccontextmanager
-async def open_store(url: str, *, readers: int = 4) -> AsyncIterator[Store]:
+async def open_store(url: str, *, readers: int = 4, clock: Clock = utc_now) -> AsyncIterator[Store]:
     """Open the store at `url`, bring its tables up to date, and close it afterwards."""
     await asyncio.to_thread(migrate.upgrade, url)
     database = await Database.open(url, readers)
     try:
-        yield Store(database)
+        yield Store(database, clock)
     finally:
         await database.close()

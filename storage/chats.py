@@ -1,0 +1,340 @@
+"""Chats: what the mirror knows of them, how a reading changes it, and what the organization lays over it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from domain.paging import micros
+from domain.records import Chat, EventKind, FolderRef, Overlay
+from storage import sqlite
+from storage.chat_list import ChatQuery, count_statement, in_order, page_statement
+from storage.chat_rows import (
+    CHAT,
+    STATE,
+    WRITE,
+    KnownChat,
+    chat_of,
+    known_chat,
+    mask_of,
+    parameters_of,
+    told_values,
+    updated_key,
+    written,
+)
+from storage.database import Database, Transaction
+from storage.events import Events
+from storage.list_states import ListReach, ListState, ListStates
+from storage.message_rows import purge_messages
+from storage.observations import Observed, merge
+from storage.overlays import UNSET, Unset, overlaid, overlay_record, overlays_of, remove_overlay, write_overlay
+from storage.seen import SeenChats
+
+__all__ = ["UNSET", "ChatQuery", "Chats", "ChatsSeen", "Observed"]
+
+ChatId = tuple[int, str]
+"""(source id, native id)."""
+
+_SEEN_EVERY = 60_000_000
+"""`seen_at` of a row that does not change is written at most this often, in microseconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatsSeen:
+    """Rows of one source's list, or single chats of it.
+
+    `started_at`: when the request was started. `from_newest`: the rows begin with the newest of the source, without a gap; `is_whole`: they
+    are all that there are. `is_own_write`: the gateway itself has just created or changed them.
+    """
+
+    organization_id: int
+    source_id: int
+    rows: Sequence[Chat]
+    started_at: datetime
+    from_newest: bool
+    is_whole: bool
+    is_own_write: bool = False
+
+
+class Chats:
+    """The chats of all sources, the local ones included."""
+
+    def __init__(self, database: Database, events: Events, clock: Callable[[], datetime]) -> None:
+        self._database = database
+        self._events = events
+        self._clock = clock
+        self._seen = SeenChats()
+        self._lists = ListStates(database)
+
+    # Reading
+
+    async def page(self, query: ChatQuery) -> list[Chat]:
+        """One page, in the order of the list whichever way it is cut; `as_of` is when a row was last seen."""
+        sql, parameters = page_statement(query)
+        return in_order([chat_of(row) for row in await self._database.fetch_all(sql, parameters)], query.order)
+
+    async def count(self, query: ChatQuery) -> int:
+        """How many rows all pages of a query have together."""
+        sql, parameters = count_statement(query)
+        row = await self._database.fetch_one(sql, parameters)
+        return int(row[0]) if row else 0
+
+    async def get_many(self, organization_id: int, keys: Sequence[ChatId]) -> dict[ChatId, Chat]:
+        """Those of `keys` that are known and not deleted. `told` are the fields that are known."""
+        sql = (
+            f"SELECT {CHAT} FROM {sqlite.rows_of('keys', 'source', 'native')} AS wanted CROSS JOIN chat "
+            "ON chat.organization_id = :organization_id AND chat.source_id = wanted.source "
+            "AND chat.native_id = wanted.native AND chat.deleted_at IS NULL"
+        )
+        parameters = {"organization_id": organization_id, "keys": sqlite.packed(keys)}
+        chats = [chat_of(row) for row in await self._database.fetch_all(sql, parameters)]
+        return {chat.key: chat for chat in chats}
+
+    async def get(self, organization_id: int, source_id: int, chat_id: str) -> Chat | None:
+        """One chat."""
+        return (await self.get_many(organization_id, [(source_id, chat_id)])).get((source_id, chat_id))
+
+    async def overlays(self, organization_id: int, keys: Sequence[ChatId]) -> dict[ChatId, Overlay]:
+        """The overlays of those chats that have one."""
+        async with self._database.reader() as reader:
+            kept = await overlays_of(reader, organization_id, keys)
+        return {key: overlay_record(values) for key, values in kept.items()}
+
+    async def last_seen(self, organization_id: int, source_id: int) -> datetime | None:
+        """When the source last showed anything of its list."""
+        return await self._lists.last_seen(organization_id, source_id)
+
+    async def list_state(self, organization_id: int, source_id: int) -> ListState:
+        """How far the source's list is known."""
+        async with self._database.reader() as reader:
+            return await self._lists.get(reader, organization_id, source_id)
+
+    async def set_list_state(
+        self, tx: Transaction, organization_id: int, source_id: int, *, drained_at: datetime, is_complete: bool
+    ) -> None:
+        """Note that the list was drained: when the reading was started, and whether it came to the end."""
+        state = await self._lists.get(tx, organization_id, source_id)
+        state = replace(state, drained_at=drained_at, is_complete=is_complete)
+        await self._lists.put(tx, organization_id, source_id, state)
+
+    # What a reading showed
+
+    async def observe(self, tx: Transaction, seen: ChatsSeen) -> Observed:
+        """Bring what a reading showed into the mirror, with the events that follow from it."""
+        started_at = micros(seen.started_at)
+        fresh: dict[str, dict[str, Any]] = {}
+        for chat in seen.rows:
+            values = told_values(chat)
+            if not self._seen.is_unchanged(
+                tx, chat.key, mask_of(chat.told), values, written_since=started_at - _SEEN_EVERY
+            ):
+                fresh[chat.native_id] = values
+        state = await self._lists.get(tx, seen.organization_id, seen.source_id)
+        observed = await self._merge(tx, seen, state, fresh) if fresh else Observed()
+        await self._lists.observed(tx, seen.organization_id, seen.source_id, state, _reach(seen))
+        return observed
+
+    async def _merge(
+        self, tx: Transaction, seen: ChatsSeen, state: ListState, fresh: Mapping[str, Mapping[str, Any]]
+    ) -> Observed:
+        organization_id, source_id = seen.organization_id, seen.source_id
+        keys = [(source_id, native_id) for native_id in fresh]
+        rows = await self._known(tx, organization_id, keys)
+        is_any_new = any(key not in rows or rows[key].deleted_at is not None for key in keys)
+        kept = await overlays_of(tx, organization_id, keys) if is_any_new else {}
+        started_at = micros(seen.started_at)
+        changed_at = micros(self._clock()) if seen.is_own_write else started_at
+        writes: list[KnownChat] = []
+        news: list[tuple[EventKind, KnownChat]] = []
+        outdated: list[str] = []
+        for native_id, told in fresh.items():
+            key = (source_id, native_id)
+            row = rows.get(key)
+            if row is None or row.deleted_at is not None:
+                if row is not None and row.deleted_at is not None and row.deleted_at >= started_at:
+                    outdated.append(native_id)
+                    continue
+                base = KnownChat(organization_id=organization_id, source_id=source_id, native_id=native_id)
+                merged, _, _ = merge(base, told)
+                merged = overlaid(merged, kept.get(key, {}))
+                is_news = row is not None or _is_news(seen, state, merged)
+                merged.revision = row.revision + 1 if row is not None else 1
+                merged.has_baseline = is_news
+                if is_news:
+                    news.append((EventKind.CHAT_CREATED, merged))
+            else:
+                merged, is_written, is_news = merge(row, told)
+                if is_written and row.changed_at > started_at:
+                    outdated.append(native_id)
+                    continue
+                if not is_written:
+                    if row.seen_at + _SEEN_EVERY <= started_at:
+                        await self._set_seen_at(tx, row, started_at)
+                        row.seen_at = started_at
+                    self._seen.remember(tx, key, _told_mask(told), told, seen_at=row.seen_at)
+                    continue
+                if is_news:
+                    merged.revision = row.revision + 1
+                    news.append((EventKind.CHAT_UPDATED, merged))
+            merged.changed_at = changed_at
+            merged.seen_at = max(merged.seen_at, started_at)
+            writes.append(merged)
+            self._seen.forget(tx, key)
+            self._seen.remember(tx, key, _told_mask(told), told, seen_at=merged.seen_at)
+        if writes:
+            await tx.execute_many(WRITE, [parameters_of(row) for row in writes])
+        for kind, row in news:
+            await self._log(tx, kind, row)
+        return Observed(tuple(row.native_id for _, row in news), tuple(outdated))
+
+    # What the organization writes itself
+
+    async def set_overlay(
+        self,
+        tx: Transaction,
+        organization_id: int,
+        source_id: int,
+        chat_id: str,
+        *,
+        title: str | Unset | None = UNSET,
+        metadata: Mapping[str, Any] | Unset | None = UNSET,
+        tags: Sequence[str] | Unset | None = UNSET,
+        pinned: bool | Unset | None = UNSET,
+        archived: bool | Unset | None = UNSET,
+        folder: FolderRef | Unset | None = UNSET,
+        at: datetime | None = None,
+    ) -> bool:
+        """Keep something about a chat here; None stops keeping it. Whether the chat looks different now.
+
+        An overlay may come before its chat was ever seen: it is laid over the row as soon as there is one.
+        """
+        given = {
+            "title": title,
+            "metadata": metadata,
+            "tags": tags,
+            "pinned": pinned,
+            "archived": archived,
+            "folder": folder,
+        }
+        changes = {name: written(name, value) for name, value in given.items() if value is not UNSET}
+        key = (source_id, chat_id)
+        kept = (await overlays_of(tx, organization_id, [key])).get(key, {}) | changes
+        kept = {name: value for name, value in kept.items() if value is not None}
+        await write_overlay(tx, organization_id, source_id, chat_id, kept)
+        row = (await self._known(tx, organization_id, [key])).get(key)
+        if row is None or row.deleted_at is not None:
+            return False
+        merged = overlaid(row, changes)
+        is_changed = merged.values != row.values
+        if merged == row:
+            return False
+        if is_changed:
+            # `changed_at` stays: no reading can overwrite what is overlaid, and one that is on its way still counts for the rest.
+            merged.revision = row.revision + 1
+            await self._log(tx, EventKind.CHAT_UPDATED, merged, at)
+        self._seen.forget(tx, key)
+        await tx.execute_many(WRITE, [parameters_of(merged)])
+        return is_changed
+
+    async def remove(self, tx: Transaction, organization_id: int, source_id: int, chat_id: str, at: datetime) -> bool:
+        """Leave a tombstone of a chat and of its messages; overlay and markers go. False when it was deleted already."""
+        key = (source_id, chat_id)
+        row = (await self._known(tx, organization_id, [key])).get(key)
+        if row is not None and row.deleted_at is not None:
+            return False
+        moment = micros(at)
+        tombstone = KnownChat(
+            organization_id=organization_id,
+            source_id=source_id,
+            native_id=chat_id,
+            revision=(row.revision if row is not None else 0) + 1,
+            changed_at=moment,
+            seen_at=moment,
+            deleted_at=moment,
+        )
+        await tx.execute_many(WRITE, [parameters_of(tombstone)])
+        await purge_messages(tx, organization_id, source_id, chat_id, moment)
+        await remove_overlay(tx, organization_id, source_id, chat_id)
+        self._seen.forget(tx, key)
+        await self._log(tx, EventKind.CHAT_DELETED, tombstone, at)
+        return True
+
+    async def in_folders(self, tx: Transaction, organization_id: int, refs: Sequence[FolderRef]) -> list[ChatId]:
+        """The chats that are filed in one of `refs`."""
+        sql = (
+            f"SELECT chat.source_id, chat.native_id FROM {sqlite.rows_of('refs', 'source', 'folder')} AS wanted "
+            "CROSS JOIN chat ON chat.organization_id = :organization_id AND chat.folder_source_id = wanted.source "
+            "AND chat.folder_id = wanted.folder AND chat.deleted_at IS NULL"
+        )
+        packed = sqlite.packed((ref.source_id, ref.native_id) for ref in refs)
+        rows = await tx.fetch_all(sql, {"organization_id": organization_id, "refs": packed})
+        return [(row[0], row[1]) for row in rows]
+
+    async def forget_unseen(self, tx: Transaction, organization_id: int, before: datetime, keep: Sequence[int]) -> int:
+        """Drop what no reading has shown since `before`, except of the sources `keep`; how many chats. Overlays stay."""
+        sql = (
+            "DELETE FROM chat WHERE organization_id = :organization_id AND seen_at < :before "
+            f"AND source_id NOT IN {sqlite.values_of('keep')} RETURNING source_id, native_id"
+        )
+        parameters = {"organization_id": organization_id, "before": micros(before), "keep": sqlite.packed(keep)}
+        rows = await tx.execute(sql, parameters)
+        for source_id, native_id in rows:
+            self._seen.forget(tx, (source_id, native_id))
+        return len(rows)
+
+    async def _known(self, tx: Transaction, organization_id: int, keys: Sequence[ChatId]) -> dict[ChatId, KnownChat]:
+        """The rows of `keys` as they are, tombstones included."""
+        sql = (
+            f"SELECT {CHAT}, {STATE} FROM {sqlite.rows_of('keys', 'source', 'native')} AS wanted CROSS JOIN chat "
+            "ON chat.organization_id = :organization_id AND chat.source_id = wanted.source AND chat.native_id = wanted.native"
+        )
+        rows = await tx.fetch_all(sql, {"organization_id": organization_id, "keys": sqlite.packed(keys)})
+        return {(row[1], row[2]): known_chat(row) for row in rows}
+
+    async def _set_seen_at(self, tx: Transaction, row: KnownChat, seen_at: int) -> None:
+        sql = (
+            "UPDATE chat SET seen_at = :seen_at WHERE organization_id = :organization_id "
+            "AND source_id = :source_id AND native_id = :native_id"
+        )
+        parameters = {
+            "organization_id": row.organization_id,
+            "source_id": row.source_id,
+            "native_id": row.native_id,
+            "seen_at": seen_at,
+        }
+        await tx.execute(sql, parameters)
+
+    async def _log(self, tx: Transaction, kind: EventKind, row: KnownChat, at: datetime | None = None) -> None:
+        await self._events.append(
+            tx,
+            row.organization_id,
+            kind,
+            row.source_id,
+            row.native_id,
+            row.native_id,
+            row.revision,
+            at=at or self._clock(),
+        )
+
+
+def _told_mask(told: Mapping[str, Any]) -> int:
+    return mask_of(frozenset(told))
+
+
+def _is_news(seen: ChatsSeen, state: ListState, row: KnownChat) -> bool:
+    """Whether a chat that was not known is new, and not history or an older row that a later page shows."""
+    if seen.is_own_write:
+        return True
+    if state.baseline_at is None:
+        return False
+    return state.oldest is None or row.updated_key is None or row.updated_key >= state.oldest
+
+
+def _reach(seen: ChatsSeen) -> ListReach:
+    keys = [key for chat in seen.rows if (key := updated_key(told_values(chat))) is not None]
+    return ListReach(
+        started_at=seen.started_at,
+        has_newest=seen.from_newest or seen.is_whole,
+        is_whole=seen.is_whole or not seen.rows,
+        oldest=min(keys, default=None),
+    )

@@ -1,0 +1,359 @@
+"""Messages: how a reading changes what the mirror knows of a chat's messages. Reading them stands in `storage.message_reads`."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from domain.paging import micros
+from domain.records import Chat, EventKind, Message
+from storage import sqlite
+from storage.chats import Chats, ChatsSeen
+from storage.columns import micros_or_none
+from storage.database import Database, Transaction
+from storage.events import Events
+from storage.message_path import ChatPath, extend, lay_anew
+from storage.message_reads import MessageReads, Window
+from storage.message_rows import BURY, STATE, WRITE, KnownMessage, content_hash, parameters_of
+from storage.observations import Observed
+
+__all__ = ["Messages", "MessagesSeen", "Observed", "Window"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessagesSeen:
+    """Messages of one chat, parents before children.
+
+    `includes_newest`: the newest end is among them; `is_whole`: they are all that there are. `active_leaf`: the end of the active path, None when
+    the reading does not tell. `details`: by native id, what the event of a new message carries.
+    """
+
+    organization_id: int
+    source_id: int
+    chat_id: str
+    messages: Sequence[Message]
+    started_at: datetime
+    is_whole: bool
+    includes_newest: bool
+    active_leaf: str | None = None
+    details: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    is_own_write: bool = False
+
+
+@dataclass(slots=True)
+class _Chat:
+    """What a reading of messages needs to know of their chat."""
+
+    has_baseline: bool
+    oldest: int | None
+    path: ChatPath
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """What a reading comes to, before it is written."""
+
+    writes: list[dict[str, Any]] = field(default_factory=list)
+    buried: list[str] = field(default_factory=list)
+    added: list[Message] = field(default_factory=list)
+    news: list[tuple[EventKind, str, int]] = field(default_factory=list)
+    outdated: list[str] = field(default_factory=list)
+    is_relaid: bool = False
+    """Something happened to the tree beside new messages."""
+
+
+class Messages(MessageReads):
+    """The messages of all chats, the local ones included."""
+
+    def __init__(self, database: Database, events: Events, chats: Chats, clock: Callable[[], datetime]) -> None:
+        super().__init__(database)
+        self._events = events
+        self._chats = chats
+        self._clock = clock
+
+    async def observe(self, tx: Transaction, seen: MessagesSeen) -> Observed:
+        """Bring what a reading showed into the mirror, with the events that follow from it.
+
+        The chat's row should be written before, in the same transaction; where there is none, an empty one is made.
+        """
+        chat = await self._chat(tx, seen)
+        if chat is None:
+            return Observed(outdated=tuple(message.native_id for message in seen.messages))
+        known = await self._known(tx, seen)
+        outcome = self._weigh(seen, chat, known)
+        if outcome.writes:
+            await tx.execute_many(WRITE, outcome.writes)
+        if outcome.buried:
+            moment = micros(self._clock()) if seen.is_own_write else micros(seen.started_at)
+            await tx.execute_many(
+                BURY, [{**chat.path.parameters, "native_id": gone, "moment": moment} for gone in outcome.buried]
+            )
+        await self._place(tx, seen, chat, outcome)
+        await self._set_baseline(tx, seen, chat)
+        for kind, native_id, revision in outcome.news:
+            detail = seen.details.get(native_id) if kind is EventKind.MESSAGE_CREATED else None
+            await self._events.append(
+                tx,
+                seen.organization_id,
+                kind,
+                seen.source_id,
+                seen.chat_id,
+                native_id,
+                revision,
+                detail,
+                at=self._clock(),
+            )
+        return Observed(tuple(native_id for _, native_id, _ in outcome.news), tuple(outcome.outdated))
+
+    async def remove(
+        self,
+        tx: Transaction,
+        organization_id: int,
+        source_id: int,
+        chat_id: str,
+        message_ids: Sequence[str],
+        at: datetime,
+    ) -> tuple[str, ...]:
+        """Leave tombstones of messages that were deleted; those that were there. What follows them is not touched."""
+        path = await self._path(tx, organization_id, source_id, chat_id)
+        if path is None:
+            return ()
+        gone: list[str] = []
+        for row in (await self._rows(tx, path, message_ids)).values():
+            if row.deleted_at is not None:
+                continue
+            await tx.execute(BURY, {**path.parameters, "native_id": row.native_id, "moment": micros(at)})
+            await self._events.append(
+                tx,
+                organization_id,
+                EventKind.MESSAGE_DELETED,
+                source_id,
+                chat_id,
+                row.native_id,
+                row.revision + 1,
+                at=at,
+            )
+            gone.append(row.native_id)
+        if gone:
+            await lay_anew(tx, path, None)
+        return tuple(gone)
+
+    async def save_text(
+        self, tx: Transaction, organization_id: int, source_id: int, chat_id: str, message_id: str, text: str
+    ) -> None:
+        """Keep the words that a reply has so far, without an event; a reply that is final already keeps its own."""
+        sql = (
+            "UPDATE message SET text = :text WHERE organization_id = :organization_id AND source_id = :source_id "
+            "AND chat_id = :chat_id AND native_id = :message_id AND state IN ('PENDING', 'STREAMING')"
+        )
+        values = {
+            "organization_id": organization_id,
+            "source_id": source_id,
+            "chat_id": chat_id,
+            "message_id": message_id,
+            "text": text,
+        }
+        await tx.execute(sql, values)
+
+    async def bind(
+        self, tx: Transaction, organization_id: int, source_id: int, chat_id: str, public_id: str, native_id: str
+    ) -> None:
+        """The vendor's id of a message that was given out as `public_id` before it was known. The first binding stays."""
+        sql = (
+            "INSERT INTO message_alias (organization_id, source_id, chat_id, native_id, public_id) "
+            "VALUES (:organization_id, :source_id, :chat_id, :native_id, :public_id) ON CONFLICT DO NOTHING"
+        )
+        values = {
+            "organization_id": organization_id,
+            "source_id": source_id,
+            "chat_id": chat_id,
+            "native_id": native_id,
+            "public_id": public_id,
+        }
+        await tx.execute(sql, values)
+
+    # The rules
+
+    def _weigh(self, seen: MessagesSeen, chat: _Chat, known: Mapping[str, KnownMessage]) -> _Outcome:
+        outcome = _Outcome()
+        for message in seen.messages:
+            row = known.get(message.native_id)
+            if message.deleted_at is not None:
+                if row is not None and row.deleted_at is None:
+                    self._bury(outcome, row)
+            elif row is None:
+                self._add(seen, chat, outcome, message)
+            elif row.deleted_at is not None:
+                self._raise_again(seen, outcome, row, message)
+            else:
+                self._compare(seen, outcome, row, message)
+        if seen.is_whole:
+            shown = {message.native_id for message in seen.messages}
+            for row in known.values():
+                if row.native_id not in shown and _has_vanished(row, seen):
+                    self._bury(outcome, row)
+        return outcome
+
+    def _add(self, seen: MessagesSeen, chat: _Chat, outcome: _Outcome, message: Message) -> None:
+        created_at = micros_or_none(message.created_at)
+        is_backfill = chat.oldest is not None and created_at is not None and created_at < chat.oldest
+        self._write(seen, outcome, message, content_hash(message), revision=1)
+        outcome.added.append(message)
+        if seen.is_own_write or (chat.has_baseline and not is_backfill):
+            outcome.news.append((EventKind.MESSAGE_CREATED, message.native_id, 1))
+
+    def _raise_again(self, seen: MessagesSeen, outcome: _Outcome, row: KnownMessage, message: Message) -> None:
+        if row.deleted_at is not None and row.deleted_at >= micros(seen.started_at):
+            outcome.outdated.append(row.native_id)
+            return
+        self._write(seen, outcome, message, content_hash(message), revision=row.revision + 1)
+        outcome.news.append((EventKind.MESSAGE_CREATED, row.native_id, row.revision + 1))
+        outcome.is_relaid = True
+
+    def _compare(self, seen: MessagesSeen, outcome: _Outcome, row: KnownMessage, message: Message) -> None:
+        digest = content_hash(message)
+        is_changed = digest != row.content_hash
+        if not is_changed and not _tells_other_times(row, message):
+            return
+        if row.is_own_and_unfinished:
+            # Whoever follows the reply is ahead of any reading of it, until one says how it ended.
+            if not seen.is_own_write and not message.state.is_final:
+                return
+        elif row.changed_at > micros(seen.started_at):
+            if is_changed:
+                outcome.outdated.append(row.native_id)
+            return
+        revision = row.revision + 1 if is_changed else row.revision
+        self._write(seen, outcome, message, digest, revision=revision, was_own=bool(row.is_own))
+        if is_changed:
+            outcome.news.append((EventKind.MESSAGE_UPDATED, row.native_id, revision))
+        outcome.is_relaid |= row.parent_id != message.parent_id
+
+    def _bury(self, outcome: _Outcome, row: KnownMessage) -> None:
+        outcome.buried.append(row.native_id)
+        outcome.news.append((EventKind.MESSAGE_DELETED, row.native_id, row.revision + 1))
+        outcome.is_relaid = True
+
+    def _write(
+        self,
+        seen: MessagesSeen,
+        outcome: _Outcome,
+        message: Message,
+        digest: bytes,
+        *,
+        revision: int,
+        was_own: bool = False,
+    ) -> None:
+        changed_at = micros(self._clock()) if seen.is_own_write else micros(seen.started_at)
+        is_own = was_own or seen.is_own_write
+        outcome.writes.append(parameters_of(message, digest, revision=revision, changed_at=changed_at, is_own=is_own))
+
+    # Around them
+
+    async def _chat(self, tx: Transaction, seen: MessagesSeen) -> _Chat | None:
+        """The chat's row, made when it is missing. None: it was deleted after the reading was started."""
+        sql = (
+            "SELECT has_baseline, oldest, active_leaf, path_length, deleted_at FROM chat WHERE "
+            "organization_id = :organization_id AND source_id = :source_id AND native_id = :chat_id"
+        )
+        parameters = {
+            "organization_id": seen.organization_id,
+            "source_id": seen.source_id,
+            "chat_id": seen.chat_id,
+        }
+        row = await tx.fetch_one(sql, parameters)
+        if row is not None and row[4] is not None and row[4] >= micros(seen.started_at):
+            return None
+        if row is None or row[4] is not None:
+            await self._chats.observe(tx, _bare_chat(seen))
+            row = await tx.fetch_one(sql, parameters)
+        if row is None:
+            return None
+        return _Chat(bool(row[0]), row[1], ChatPath(seen.organization_id, seen.source_id, seen.chat_id, row[2], row[3]))
+
+    async def _path(self, tx: Transaction, organization_id: int, source_id: int, chat_id: str) -> ChatPath | None:
+        sql = (
+            "SELECT active_leaf, path_length FROM chat WHERE organization_id = :organization_id "
+            "AND source_id = :source_id AND native_id = :chat_id AND deleted_at IS NULL"
+        )
+        parameters = {"organization_id": organization_id, "source_id": source_id, "chat_id": chat_id}
+        row = await tx.fetch_one(sql, parameters)
+        return ChatPath(organization_id, source_id, chat_id, row[0], row[1]) if row else None
+
+    async def _known(self, tx: Transaction, seen: MessagesSeen) -> dict[str, KnownMessage]:
+        path = ChatPath(seen.organization_id, seen.source_id, seen.chat_id, None, 0)
+        if not seen.is_whole:
+            return await self._rows(tx, path, [message.native_id for message in seen.messages])
+        sql = (
+            f"SELECT {STATE} FROM message WHERE organization_id = :organization_id AND source_id = :source_id "
+            "AND chat_id = :chat_id"
+        )
+        return {row[0]: KnownMessage(*row) for row in await tx.fetch_all(sql, path.parameters)}
+
+    async def _rows(self, tx: Transaction, path: ChatPath, message_ids: Iterable[str]) -> dict[str, KnownMessage]:
+        sql = (
+            f"SELECT {STATE} FROM message WHERE organization_id = :organization_id AND source_id = :source_id "
+            f"AND chat_id = :chat_id AND native_id IN {sqlite.values_of('ids')}"
+        )
+        rows = await tx.fetch_all(sql, {**path.parameters, "ids": sqlite.packed(message_ids)})
+        return {row[0]: KnownMessage(*row) for row in rows}
+
+    async def _place(self, tx: Transaction, seen: MessagesSeen, chat: _Chat, outcome: _Outcome) -> None:
+        """Keep the active path: at the end of a chat it only grows, otherwise it is found again."""
+        new = [message.native_id for message in outcome.added]
+        leaf = new[-1] if new else chat.path.leaf
+        if outcome.is_relaid or seen.active_leaf not in (None, leaf) or not _continues(chat.path, outcome.added):
+            await lay_anew(tx, chat.path, seen.active_leaf)
+        elif new:
+            await extend(tx, chat.path, new)
+
+    async def _set_baseline(self, tx: Transaction, seen: MessagesSeen, chat: _Chat) -> None:
+        is_first = not chat.has_baseline and (seen.includes_newest or seen.is_whole)
+        is_completed = chat.has_baseline and seen.is_whole and chat.oldest is not None
+        if not (is_first or is_completed):
+            return
+        times = [micros(message.created_at) for message in seen.messages if message.created_at is not None]
+        sql = (
+            "UPDATE chat SET has_baseline = 1, oldest = :oldest WHERE organization_id = :organization_id "
+            "AND source_id = :source_id AND native_id = :chat_id"
+        )
+        oldest = None if seen.is_whole else min(times, default=None)
+        await tx.execute(sql, {**chat.path.parameters, "oldest": oldest})
+
+
+def _bare_chat(seen: MessagesSeen) -> ChatsSeen:
+    chat = Chat(
+        organization_id=seen.organization_id,
+        source_id=seen.source_id,
+        native_id=seen.chat_id,
+        told=frozenset(),
+    )
+    return ChatsSeen(
+        organization_id=seen.organization_id,
+        source_id=seen.source_id,
+        rows=(chat,),
+        started_at=seen.started_at,
+        from_newest=False,
+        is_whole=False,
+        is_own_write=seen.is_own_write,
+    )
+
+
+def _has_vanished(row: KnownMessage, seen: MessagesSeen) -> bool:
+    is_settled = not row.is_own_and_unfinished
+    return row.deleted_at is None and is_settled and row.changed_at <= micros(seen.started_at)
+
+
+def _tells_other_times(row: KnownMessage, message: Message) -> bool:
+    told = ((message.created_at, row.created_at), (message.edited_at, row.edited_at))
+    return any(moment is not None and micros(moment) != kept for moment, kept in told)
+
+
+def _continues(path: ChatPath, added: Sequence[Message]) -> bool:
+    """Whether each new message follows the one before it, the first of them the end of the path."""
+    at = path.leaf
+    for message in added:
+        if message.parent_id != at:
+            return False
+        at = message.native_id
+    return True
