@@ -236,9 +236,7 @@ class Exchange:
         self._saved_at, self._saved_length = now, len(reply.text)
 
         async def unit(tx: Transaction) -> None:
-            await self._context.store.messages.save_text(
-                tx, self._context.organization.id, *reply.key, text=reply.text, at=now
-            )
+            await self._context.store.messages.save_text(tx, self._context.organization.id, *reply.key, reply.text)
 
         await self._context.store.database.write(unit)
 

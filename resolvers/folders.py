@@ -1,7 +1,6 @@
 """Folders: the gateway's own, which hold chats of any source, and those that a vendor keeps for its own chats."""
 
 import asyncio
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -210,7 +209,7 @@ async def create_folder(
 
     async def seen(tx: Transaction) -> None:
         if target is not None:
-            await context.store.folders.observe_one(tx, context.organization.id, folder, started_at)
+            await context.store.folders.put(tx, folder, started_at)
 
     await finish(
         context, opened, IntentState.DONE, {"folder_id": folder.native_id, "source_id": folder.source_id}, seen
@@ -235,12 +234,11 @@ async def _keeper(context: Context, parent: FolderRef | None, source_id: str | N
 
 
 async def _create_own(context: Context, name: str, parent: FolderRef | None) -> Folder:
-    native_id = uuid.uuid4().hex
     at = context.now()
 
     async def unit(tx: Transaction) -> Folder:
         return await context.store.folders.add(
-            tx, context.organization.id, native_id, name, parent.native_id if parent is not None else None, at
+            tx, context.organization.id, name, parent_id=parent.native_id if parent is not None else None, at=at
         )
 
     return await context.store.database.write(unit)
@@ -268,7 +266,7 @@ async def update_folder(
         at = context.now()
 
         async def seen(tx: Transaction) -> None:
-            await context.store.folders.observe_one(tx, context.organization.id, changed, at)
+            await context.store.folders.put(tx, changed, at)
 
         await context.store.database.write(seen)
         context.batches.forget()
@@ -277,9 +275,9 @@ async def update_folder(
 
     async def unit(tx: Transaction) -> None:
         if new_name is not None and new_name != folder.name:
-            await context.store.folders.rename(tx, context.organization.id, ref.native_id, new_name, at)
+            await context.store.folders.rename(tx, context.organization.id, ref, new_name, at)
         if moves and parent_native != folder.parent_id:
-            await context.store.folders.move(tx, context.organization.id, ref.native_id, parent_native, at)
+            await context.store.folders.move(tx, context.organization.id, ref, parent_native, at)
 
     await context.store.database.write(unit)
     context.batches.forget()
@@ -335,7 +333,7 @@ async def delete_folder(context: Context, *, folder_id: str, contents: FolderCon
         at = context.now()
 
         async def unit(tx: Transaction) -> None:
-            await context.store.folders.remove(tx, context.organization.id, ref.native_id, at)
+            await context.store.folders.remove(tx, context.organization.id, ref, at)
 
         await context.store.database.write(unit)
     context.batches.forget()

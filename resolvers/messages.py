@@ -164,7 +164,8 @@ async def _asked_window(context: Context, at: ChatTarget, window: MessageWindow)
         copy = copies.get(at.key)
         if copy is None or not copy.messages:
             raise
-        as_of = await context.store.messages.last_seen(context.organization.id, at.source.id, at.chat_id)
+        chat = await context.store.chats.get(context.organization.id, at.source.id, at.chat_id)
+        as_of = chat.as_of if chat is not None else None
         status = status_of_error(at.source, error).served_stale(as_of)
         return _Cut(copy.messages, copy.has_before, copy.has_after, copy.total), status
     if read is None:

@@ -36,6 +36,8 @@ class ChatQuery:
     order: ChatOrder = field(default_factory=ChatOrder)
     after: ChatKey | None = None
     before: ChatKey | None = None
+    from_end: bool = False
+    """Without `before`: the last `limit` rows of the whole list."""
     limit: int = 100
     folders: tuple[FolderRef, ...] | None = None
     unfiled: bool | None = None
@@ -52,7 +54,7 @@ def page_statement(query: ChatQuery) -> tuple[str, dict[str, Any]]:
     if query.order.descending:
         index += "_desc"
     filters, parameters = _filters(query)
-    backwards = query.before is not None
+    backwards = query.before is not None or query.from_end
     direction = _direction(query.order.descending, backwards)
     ties = _direction(False, backwards)
     key = query.before if query.before is not None else query.after

@@ -100,6 +100,15 @@ class Chats:
             kept = await overlays_of(reader, organization_id, keys)
         return {key: overlay_record(values) for key, values in kept.items()}
 
+    async def native_ids(self, organization_id: int, source_id: int) -> list[str]:
+        """Every chat of a source that is known and not deleted."""
+        sql = (
+            "SELECT native_id FROM chat WHERE organization_id = :organization_id AND source_id = :source_id "
+            "AND deleted_at IS NULL"
+        )
+        parameters = {"organization_id": organization_id, "source_id": source_id}
+        return [row[0] for row in await self._database.fetch_all(sql, parameters)]
+
     async def last_seen(self, organization_id: int, source_id: int) -> datetime | None:
         """When the source last showed anything of its list."""
         return await self._lists.last_seen(organization_id, source_id)

@@ -130,6 +130,15 @@ class MessageReads:
         rows = await self._database.fetch_all(sql, {"organization_id": organization_id, "keys": sqlite.packed(keys)})
         return {(row[0], row[1]) for row in rows}
 
+    async def unfinished_in(self, organization_id: int, source_id: int, chat_id: str) -> list[Message]:
+        """The messages of one chat that are pending or being written, in the order in which they were begun."""
+        sql = (
+            f"SELECT {MESSAGE} FROM message WHERE {_OF_CHAT} AND message.deleted_at IS NULL "
+            "AND message.state IN ('PENDING', 'STREAMING') ORDER BY message.id"
+        )
+        parameters = {"organization_id": organization_id, "source_id": source_id, "chat_id": chat_id}
+        return [message_of(row) for row in await self._database.fetch_all(sql, parameters)]
+
     async def aliases(self, organization_id: int, source_id: int, chat_id: str) -> dict[str, str]:
         """Native id to the id under which the message was given out; empty for nearly every chat."""
         sql = (

@@ -100,7 +100,9 @@ async def _fill(store: Store, tx: Transaction, organization: Organization, sourc
     folders: dict[str, str] = {}
     for name, parent in _FOLDERS:
         native_id = f"folder-{name.lower()}"
-        await store.folders.add(tx, organization.id, native_id, name, folders.get(parent or ""), now)
+        await store.folders.add(
+            tx, organization.id, name, parent_id=folders.get(parent or ""), native_id=native_id, at=now
+        )
         folders[name] = native_id
     chats = [
         _chat(organization, source, index, now - timedelta(hours=5 + 11 * index, minutes=7 * index))

@@ -225,7 +225,7 @@ async def first_messages_are_kept_in_order(subject: Subject) -> None:
     try:
         made = await subject.new_chat("Begun", messages=messages)
     except InvalidArgument as error:
-        assert error.path[:2] == ("input", "messages")
+        assert error.path[:1] == ("messages",)
         return
     found = await read(subject, made.native_id)
     assert [message.text for message in found] == ["one", "two", "three"]

@@ -147,15 +147,15 @@ class KodeySource:
         if not new.agent:
             raise InvalidArgument(
                 "A chat at Kodey needs an agent. Give `agent`, the id of one of the team's agents.",
-                path=("input", "agent"),
+                path=("agent",),
             )
         if new.messages:
             raise InvalidArgument(
                 "Kodey answers each message, so a chat cannot begin with some. Leave `messages` out and send them.",
-                path=("input", "messages"),
+                path=("messages",),
             )
         if new.options:
-            raise InvalidArgument("Kodey takes no further options. Leave `options` out.", path=("input", "options"))
+            raise InvalidArgument("Kodey takes no further options. Leave `options` out.", path=("options",))
         user_id = self._user_id(new.user_id)
         chat = await self._client.json(create_chat_request(new, user_id=user_id), self._read_chat)
         return replace(chat, owner=owner_of(user_id), told=chat.told | {"owner"})
@@ -241,17 +241,17 @@ class KodeySource:
         if fixed != "viewer" and asked != fixed and asked not in allowed:
             raise InvalidArgument(
                 "This source may not create chats for that user. Name one of its option `user_ids`, or leave `userId` out.",
-                path=("input", "userId"),
+                path=("userId",),
             )
         return asked
 
     def _check_message(self, new: NewMessage) -> None:
         if new.role is not MessageRole.USER:
-            raise InvalidArgument("Kodey takes messages of users only. Leave `role` out.", path=("input", "role"))
+            raise InvalidArgument("Kodey takes messages of users only. Leave `role` out.", path=("role",))
         for name, value in (("model", new.model), ("metadata", new.metadata), ("attachments", new.attachments)):
             if value:
                 raise InvalidArgument(
-                    f"Kodey takes the words of a message and nothing else. Leave `{name}` out.", path=("input", name)
+                    f"Kodey takes the words of a message and nothing else. Leave `{name}` out.", path=(name)
                 )
 
 

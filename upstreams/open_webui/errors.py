@@ -25,7 +25,7 @@ _WRITES_TO_CHATS = frozenset(
     ]
 )
 _IN_FOLDERS = frozenset(["create_folder", "update_folder", "move_folder"])
-_FOLDER = ("input", "folderId")
+_FOLDER = ("folderId",)
 
 TRUTHS = (
     # 401 is what it says only sometimes.
@@ -59,7 +59,7 @@ TRUTHS = (
         "Name one of the source's `agents`.",
         frozenset(["send_message"]),
         pattern=r"model not found",
-        argument=("input", "model"),
+        argument=("model",),
     ),
     Truth(
         Meaning.CONFLICT,
@@ -67,7 +67,7 @@ TRUTHS = (
         "Choose another name.",
         _IN_FOLDERS,
         pattern=r"already exists",
-        argument=("input", "name"),
+        argument=("name",),
     ),
     Truth(
         Meaning.CONFLICT,

@@ -20,7 +20,7 @@ def check_parent(folders: Sequence[Folder], folder_id: str | None, parent_id: st
         raise NotFound(
             "The folder above is not there (any more). Read the folders again.",
             missing_id=parent_id,
-            path=("input", "parentId"),
+            path=("parentId",),
         )
     at: str | None = parent_id
     passed: set[str] = set()
@@ -28,7 +28,7 @@ def check_parent(folders: Sequence[Folder], folder_id: str | None, parent_id: st
         if at == folder_id:
             raise InvalidArgument(
                 "A folder cannot be moved into itself or below itself. Choose another `parentId`.",
-                path=("input", "parentId"),
+                path=("parentId",),
             )
         passed.add(at)
         at = known[at].parent_id

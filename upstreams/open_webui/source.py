@@ -209,7 +209,7 @@ class OpenWebUISource:
     async def rename_chat(self, chat_id: str, title: str | None) -> Chat:
         """Set the title; it cannot be emptied."""
         if title is None:
-            raise InvalidArgument("A title at Open WebUI cannot be emptied. Give another one.", path=("input", "title"))
+            raise InvalidArgument("A title at Open WebUI cannot be emptied. Give another one.", path=("title",))
         return await self._update(chat_id, {"title": title}, "rename_chat")
 
     async def set_metadata(self, chat_id: str, metadata: Mapping[str, Any] | None) -> Chat:
@@ -257,13 +257,13 @@ class OpenWebUISource:
 
     async def send_message(self, new: NewMessage) -> AsyncIterator[Progress]:
         """Append the message; a user's one is answered in the background, and the answer read as it grows."""
-        refuse_attachments(new.attachments, ("input", "attachments"))
+        refuse_attachments(new.attachments, ("attachments",))
         full = await self._reader.chat(new.chat_id)
         if new.parent_id is not None and new.parent_id not in full.messages:
             raise NotFound(
                 "The message to follow is not in the chat (any more). Read the messages again, or leave `parentId` out.",
                 missing_id=new.parent_id,
-                path=("input", "parentId"),
+                path=("parentId",),
             )
         if not new.wants_reply or new.role is not MessageRole.USER:
             yield Progress(await self._append(new))
@@ -286,7 +286,7 @@ class OpenWebUISource:
         if reply.role is not MessageRole.ASSISTANT or question is None or question.role is not MessageRole.USER:
             raise InvalidArgument(
                 "Only an assistant's answer to a user's message can be made again. Name one.",
-                path=("input", "messageId"),
+                path=("messageId",),
             )
         chosen = model_for(full.chat, [reply], model or reply.model)
         turn = entry(
@@ -482,10 +482,10 @@ def _existing(full: FullChat, message_id: str) -> Message:
 def _check_new(new: NewChat) -> None:
     if new.user_id is not None:
         raise InvalidArgument(
-            "A chat at Open WebUI belongs to the account of the source. Leave `userId` out.", path=("input", "userId")
+            "A chat at Open WebUI belongs to the account of the source. Leave `userId` out.", path=("userId",)
         )
     if new.options:
-        raise InvalidArgument("Open WebUI takes no further options. Leave `options` out.", path=("input", "options"))
+        raise InvalidArgument("Open WebUI takes no further options. Leave `options` out.", path=("options",))
 
 
 def _is_wanted(hit: SearchHit, request: SearchRequest) -> bool:

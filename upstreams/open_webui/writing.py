@@ -40,7 +40,7 @@ def _first_history(messages: Sequence[FirstMessage], model: str | None, now_seco
     entries: dict[str, Any] = {}
     parent_id: str | None = None
     for index, message in enumerate(messages):
-        path = ("input", "messages", str(index))
+        path = ("messages", str(index))
         refuse_attachments(message.attachments, (*path, "attachments"))
         entries[message.id] = entry(
             message.id,
@@ -89,8 +89,8 @@ def entry(
 
 def appended_history(new: NewMessage, *, now_seconds: int, model: str | None) -> dict[str, Any]:
     """The fragment of a history that appends one message; the server merges it by id."""
-    role = role_name(new.role, ("input", "role"))
-    refuse_attachments(new.attachments, ("input", "attachments"))
+    role = role_name(new.role, ("role",))
+    refuse_attachments(new.attachments, ("attachments",))
     body = entry(new.id, new.parent_id, role, new.text, now_seconds=now_seconds, model=model, metadata=new.metadata)
     return {"history": {"messages": {new.id: body}, "currentId": new.id}}
 
@@ -108,7 +108,7 @@ def model_for(chat: Chat, path: Sequence[Message], asked: str | None) -> str:
     if model is None:
         raise InvalidArgument(
             "The chat has no model yet, so nobody can answer. Give `model`, one of the source's `agents`.",
-            path=("input", "model"),
+            path=("model",),
         )
     return model
 
@@ -121,7 +121,7 @@ def tag_ids(tags: Sequence[str]) -> list[str]:
         if tag_id in ("", "none"):
             raise InvalidArgument(
                 "Open WebUI has no tag that is empty or called `none`. Use another name.",
-                path=("input", "tags", str(index)),
+                path=("tags", str(index)),
             )
         wanted.add(tag_id)
     return sorted(wanted)
