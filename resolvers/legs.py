@@ -32,7 +32,7 @@ async def native_rows(
 ) -> LegRows:
     """At least `limit` rows after the key, if there are so many, in the gateway's order; native pages are read as needed.
 
-    Continues by key, never by row: from the hinted page it steps back until a row at or before the key is seen, then forward.
+    Continues by key, never by row: from the hinted page it steps back until a row before the key's value is seen, then forward.
     Ties are read to their end before one is handed out, because the source may order them otherwise.
     """
     token = hint if after is not None else None
@@ -68,7 +68,9 @@ async def _page(context: Context, target: SourceTarget, order: ChatOrder, token:
 
 
 def _reaches(page: SourcePage[Chat], after: ChatKey, order: ChatOrder) -> bool:
-    return any(not comes_before(after, chat_key(chat, order.field), order) for chat in page.rows)
+    """Whether the page goes back behind all rows that are equal to the key in what is sorted by: the source may order those otherwise."""
+    keys = (chat_key(chat, order.field) for chat in page.rows)
+    return any(key[:2] != after[:2] and comes_before(key, after, order) for key in keys)
 
 
 def _has_enough(found: Sequence[tuple[Chat, str | None]], order: ChatOrder, limit: int) -> bool:

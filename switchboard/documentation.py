@@ -22,7 +22,7 @@ _CLOSED: Mapping[CloseCode, str] = {
     CloseCode.SLOW_READER: "You read too slowly for too long. Connect again and continue with `after`.",
     CloseCode.CREDENTIAL_EXPIRING: "The token ends in a moment. Send a newer one in the payload of a `ping` before, or connect again with it.",
     CloseCode.TOO_MANY_INITIALISATION_REQUESTS: "`connection_init` came twice.",
-    CloseCode.INTERNAL: "A fault of the gateway. Connect again.",
+    CloseCode.INTERNAL_SERVER_ERROR: "A fault of the gateway. Connect again.",
 }
 
 README = Path(__file__).resolve().parents[1] / "README.md"
@@ -69,7 +69,10 @@ def _words(capability: Capability) -> str:
 def settings() -> str:
     """Every setting: name, default, unit, meaning."""
     lines = ["| setting | default | unit | meaning |", "|---|---|---|---|"]
-    lines += [f"| `{name}` | {_cell(default)} | {unit} | {_cell(meaning)} |" for name, default, unit, meaning in settings_table()]
+    lines += [
+        f"| `{name}` | {_cell(default)} | {unit} | {_cell(meaning)} |"
+        for name, default, unit, meaning in settings_table()
+    ]
     return "\n".join(lines)
 
 

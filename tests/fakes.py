@@ -56,6 +56,15 @@ class FakeSource:
     hold: asyncio.Event | None = None
     calls: list[str] = field(default_factory=list)
 
+    def adopt(self, source: Source) -> None:
+        """Become the source of this record: every row is of it."""
+        self.source = source
+        ids = {"organization_id": source.organization_id, "source_id": source.id}
+        self.chats = [replace(chat, **ids) for chat in self.chats]
+        self.messages = {
+            chat: [replace(message, **ids) for message in messages] for chat, messages in self.messages.items()
+        }
+
     async def _asked(self, operation: str) -> None:
         self.calls.append(operation)
         if self.hold is not None:
