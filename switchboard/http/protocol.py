@@ -116,6 +116,7 @@ class Protocol:
         self.operations: set[str] = set()
         self._max_operations = max_operations
         self._message_bytes = message_bytes
+        self._is_renewing = False
 
     # What the client does
 
@@ -158,6 +159,7 @@ class Protocol:
 
     def renewed(self, was_renewed: bool) -> Actions:
         """Tell the client whether the credential of its `ping` was taken."""
+        self._is_renewing = False
         if self.state is State.CLOSED:
             return _NONE
         return (Send('{"type":"pong","payload":{"renewed":%s}}' % ("true" if was_renewed else "false")),)
@@ -214,7 +216,9 @@ class Protocol:
         return (OpenSession(payload),)
 
     def _ping(self, payload: Mapping[str, Any] | None) -> Actions:
-        if payload and self.state is State.READY:
+        # One at a time: a flood of pings shall not become a flood of look-ups.
+        if payload and self.state is State.READY and not self._is_renewing:
+            self._is_renewing = True
             return (Renew(payload),)
         return (Send('{"type":"pong"}'),)
 
