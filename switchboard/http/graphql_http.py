@@ -79,7 +79,7 @@ class GraphQLOverHTTP:
             message = "Checking the origin: pages of this origin may not use the gateway. Add it to `allowed_origins`."
             raise Problem(403, message, code=ErrorCode.FORBIDDEN)
         if method == "OPTIONS":
-            await exchange.start(204, [*preflight_headers(exchange.origin), (b"allow", _METHODS.encode())])
+            await exchange.start(204, [*preflight_headers(), (b"allow", _METHODS.encode())])
             return
         if method not in ("GET", "POST"):
             message = f"Reading the request: {method} is not supported here. Use POST, or GET for queries."

@@ -40,10 +40,9 @@ def cors_headers(origin: str | None) -> ASGIHeaders:
     ]
 
 
-def preflight_headers(origin: str | None) -> ASGIHeaders:
-    """The answer to the browser's question what it may send. Nobody needs a key for it, as browsers send none with it."""
+def preflight_headers() -> ASGIHeaders:
+    """Beside `cors_headers`, the answer to the browser's question what it may send. Nobody needs a key for it, as browsers send none with it."""
     return [
-        *cors_headers(origin),
         (b"access-control-allow-methods", _METHODS),
         (b"access-control-allow-headers", _ALLOWED_HEADERS),
         (b"access-control-max-age", _PREFLIGHT_SECONDS),

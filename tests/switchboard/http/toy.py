@@ -215,7 +215,7 @@ class Served:
     port: int
     endpoint: GraphQLEndpoint
     sessions: ToySessions
-    server: uvicorn.Server
+    server: "EmbeddedServer"
 
     @property
     def stage(self) -> Stage:
@@ -249,7 +249,7 @@ async def serve(
         yield Served(f"http://127.0.0.1:{port}/graphql", port, endpoint, sessions, server)
     finally:
         endpoint.drain()
-        server.should_exit = True
+        server.stop.set()
         await running
     # The test itself, and the task of anyio's plugin that runs it, are left.
     remaining = [task for task in asyncio.all_tasks() if "TestRunner" not in repr(task)]
@@ -265,10 +265,16 @@ class EmbeddedServer(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.ready = asyncio.Event()
+        self.stop = asyncio.Event()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Any:
         yield
+
+    async def main_loop(self) -> None:
+        """uvicorn looks ten times a second whether to stop; hundreds of tests would wait for that."""
+        await self.on_tick(0)
+        await self.stop.wait()
 
     async def startup(self, sockets: Any = None) -> None:
         await super().startup(sockets)
