@@ -126,13 +126,14 @@ class LimitSettings(_Group):
 class UpstreamSettings(_Group):
     """How sources are called. A source's own options may be stricter."""
 
-    connect_timeout_seconds: float = _setting(5, "How long a connection to a source may take.", "seconds", gt=0)
-    read_timeout_seconds: float = _setting(10, "How long a source may be silent while it answers.", "seconds", gt=0)
+    read_timeout_seconds: float = _setting(
+        30, "How long a source may be silent inside an answer that it streams.", "seconds", gt=0
+    )
     total_timeout_seconds: float = _setting(
         10, "How long one call may take in all, its repetitions included.", "seconds", gt=0
     )
     response_bytes: int = _setting(33_554_432, "Largest answer of a source.", "bytes", ge=1024)
-    concurrency: int = _setting(16, "Most calls to one source at a time.", "calls", ge=1)
+    concurrency: int = _setting(8, "Most calls to one source at a time.", "calls", ge=1)
     call_budget: int = _setting(200, "Most calls to sources that one operation may need.", "calls", ge=1)
 
 
@@ -221,10 +222,6 @@ class Settings(BaseSettings):
     list_ttl_seconds: float = _setting(
         30, "How long a list that was read whole is good before it is read again.", "seconds", gt=0
     )
-    within_ms: int = _setting(
-        2000, "How long a list waits for slow sources where `withinMs` is left out.", "ms", ge=1, le=30000
-    )
-    max_within_ms: int = _setting(30000, "The most that `withinMs` may ask for.", "ms", ge=1, le=30000)
     shutdown_seconds: float = _setting(
         10, "How long running operations may take to end after SIGTERM.", "seconds", ge=0
     )
@@ -237,9 +234,7 @@ class Settings(BaseSettings):
     sources: tuple[SourceSettings, ...] = _setting((), "Sources that exist because the settings name them.")
 
     @model_validator(mode="after")
-    def _fits_together(self) -> "Settings":
-        if self.within_ms > self.max_within_ms:
-            raise ValueError("`within_ms` is more than `max_within_ms`. Make it smaller.")
+    def _has_each_source_once(self) -> "Settings":
         names = [(source.organization, source.key) for source in self.sources]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"`sources` has {'/'.join(twice[0])} twice. Keys are unique in an organization.")
