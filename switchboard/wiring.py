@@ -37,7 +37,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[tuple[Gateway, Gatew
         if sessions is not None:
             sessions.access_changed()
 
-    clients = UpstreamClients(_upstream_settings(settings), observe=upstream_observer())
+    clients = UpstreamClients(upstream_settings(settings), observe=upstream_observer())
     async with open_store(settings.database_url) as store:
         available = {"local": local_connector(store, clock=utc_now), **connectors(clients)}
         await configure_sources(store, settings.sources, available, keys.seal, utc_now())
@@ -78,7 +78,8 @@ async def open_gateway(settings: Settings) -> AsyncIterator[tuple[Gateway, Gatew
             await clients.aclose()
 
 
-def _upstream_settings(settings: Settings) -> UpstreamSettings:
+def upstream_settings(settings: Settings) -> UpstreamSettings:
+    """The bounds for all sources; the command line reaches out with the same."""
     upstream = settings.upstream
     return UpstreamSettings(
         timeout_seconds=upstream.total_timeout_seconds,
