@@ -9,7 +9,6 @@ from domain.errors import (
     GatewayError,
     InvalidArgument,
     NotFound,
-    UnexpectedAnswer,
     UpstreamError,
     UpstreamRejected,
 )
@@ -22,7 +21,6 @@ from domain.records import (
     Folder,
     Health,
     Message,
-    MessageRole,
     SearchHit,
     Source,
 )
@@ -38,22 +36,20 @@ from domain.source import (
     SearchRequest,
     SourcePage,
 )
-from domain.tree import branch_path
 from upstreams.http import UpstreamClients
 from upstreams.json_reading import as_list, as_object, rows
 from upstreams.open_webui import requests
 from upstreams.open_webui.access import Access
 from upstreams.open_webui.capabilities import CAPABILITIES, PAGE_ROWS
 from upstreams.open_webui.chats import agents_from_json, folder_from_json, hits_from_json
+from upstreams.open_webui.conversation import Conversation
 from upstreams.open_webui.errors import POLICY
 from upstreams.open_webui.folders import check_parent
 from upstreams.open_webui.forms import CREATE_CHAT_SCHEMA, CREDENTIALS_SCHEMA, OPTIONS_SCHEMA, Options
-from upstreams.open_webui.reading import FullChat, Reader, accepted, page_number, task_ids
-from upstreams.open_webui.replies import Follower
-from upstreams.open_webui.writing import appended_history, chat_body, entry, model_for, refuse_attachments, tag_ids
+from upstreams.open_webui.reading import FullChat, Reader, page_number
+from upstreams.open_webui.writing import chat_body, tag_ids
 from upstreams.requests import Request
 
-_STOPPING_SECONDS = 10.0
 _LOOKED_THROUGH = 5
 
 
@@ -82,6 +78,7 @@ class OpenWebUISource:
             all_users=options.all_users,
         )
         self._reader = Reader(self._client, self._access, source, self._clock, self._prefix)
+        self._conversation = Conversation(self._reader, self._access, source, self._clock, options)
 
     @property
     def source(self) -> Source:
@@ -255,79 +252,29 @@ class OpenWebUISource:
 
     # Writing messages
 
-    async def send_message(self, new: NewMessage) -> AsyncIterator[Progress]:
+    def send_message(self, new: NewMessage) -> AsyncIterator[Progress]:
         """Append the message; a user's one is answered in the background, and the answer read as it grows."""
-        refuse_attachments(new.attachments, ("attachments",))
-        full = await self._reader.chat(new.chat_id)
-        if new.parent_id is not None and new.parent_id not in full.messages:
-            raise NotFound(
-                "The message to follow is not in the chat (any more). Read the messages again, or leave `parentId` out.",
-                missing_id=new.parent_id,
-                path=("parentId",),
-            )
-        if not new.wants_reply or new.role is not MessageRole.USER:
-            yield Progress(await self._append(new))
-            return
-        path = branch_path(full.messages, new.parent_id, full.tree.active_leaf) if new.parent_id else []
-        model = model_for(full.chat, path, new.model)
-        turn = entry(
-            new.id, new.parent_id, "user", new.text, now_seconds=self._now_seconds(), model=model, metadata=new.metadata
-        )
-        async for progress in self._answered(new.chat_id, turn, new.reply_id, model):
-            yield progress
+        return self._conversation.send(new)
 
-    async def regenerate(
-        self, chat_id: str, message_id: str, *, reply_id: str, model: str | None
-    ) -> AsyncIterator[Progress]:
+    def regenerate(self, chat_id: str, message_id: str, *, reply_id: str, model: str | None) -> AsyncIterator[Progress]:
         """Let the same question be answered again."""
-        full = await self._reader.chat(chat_id)
-        reply = _existing(full, message_id)
-        question = full.messages.get(reply.parent_id or "")
-        if reply.role is not MessageRole.ASSISTANT or question is None or question.role is not MessageRole.USER:
-            raise InvalidArgument(
-                "Only an assistant's answer to a user's message can be made again. Name one.",
-                path=("messageId",),
-            )
-        chosen = model_for(full.chat, [reply], model or reply.model)
-        turn = entry(
-            question.native_id, question.parent_id, "user", question.text, now_seconds=self._now_seconds(), model=chosen
-        )
-        async for progress in self._answered(chat_id, turn, reply_id, chosen):
-            yield progress
+        return self._conversation.regenerate(chat_id, message_id, reply_id=reply_id, model=model)
 
-    async def follow_reply(self, chat_id: str, message_id: str) -> AsyncIterator[Message]:
+    def follow_reply(self, chat_id: str, message_id: str) -> AsyncIterator[Message]:
         """Go on reading a reply until it is final."""
-        async for known in self._follower(chat_id, self._options.reply_timeout_seconds).follow(message_id):
-            yield known[message_id]
+        return self._conversation.follow(chat_id, message_id)
 
     async def stop_reply(self, chat_id: str, message_id: str) -> Message | None:
         """Stop what runs in the chat, and wait until the reply says so."""
-        full = await self._full_or_none(chat_id)
-        reply = full.messages.get(message_id) if full is not None else None
-        if reply is None or reply.state.is_final:
-            return reply
-        try:
-            await self._access.send(requests.stop_tasks(chat_id))
-        except (NotFound, UnexpectedAnswer):
-            await self._stop_each(chat_id)  # older releases have no such route
-        async for known in self._follower(chat_id, _STOPPING_SECONDS).follow(message_id):
-            reply = known[message_id]
-        return reply
+        return await self._conversation.stop(chat_id, message_id)
 
     async def edit_message(self, chat_id: str, message_id: str, text: str) -> Message:
-        """Replace the words of a message that is there: Open WebUI would create one that is not."""
-        _existing(await self._reader.chat(chat_id), message_id)
-        answer = await self._access.send(requests.edit_message(self._prefix, chat_id, message_id, text))
-        return _existing(self._reader.full(answer), message_id)
+        """Replace the words."""
+        return await self._conversation.edit(chat_id, message_id, text)
 
     async def delete_message(self, chat_id: str, message_id: str) -> Sequence[str]:
-        """Delete a message that is there; its direct children go too."""
-        before = await self._reader.chat(chat_id)
-        _existing(before, message_id)
-        answer = await self._access.send(requests.delete_message(self._prefix, chat_id, message_id))
-        left = self._reader.full(answer).messages
-        gone = [native_id for native_id in before.messages if native_id not in left and native_id != message_id]
-        return [message_id, *gone]
+        """Delete it and its direct children."""
+        return await self._conversation.delete(chat_id, message_id)
 
     # Folders
 
@@ -424,45 +371,6 @@ class OpenWebUISource:
             return None  # the caller raises what went wrong first
         return None
 
-    async def _append(self, new: NewMessage) -> Message:
-        history = appended_history(new, now_seconds=self._now_seconds(), model=new.model)
-        request = requests.update_chat(self._prefix, new.chat_id, history, operation="append_message")
-        return _existing(self._reader.full(await self._access.send(request)), new.id)
-
-    async def _answered(self, chat_id: str, turn: dict[str, Any], reply_id: str, model: str) -> AsyncIterator[Progress]:
-        body = requests.completion_body(
-            chat_id=chat_id,
-            model=model,
-            reply_id=reply_id,
-            user_message=turn,
-            parent_id=turn["parentId"],
-            session_id=f"switchboard-{reply_id}",
-            prompt=[{"role": "user", "content": turn["content"]}],
-        )
-        await self._reader.ask(requests.complete(body), accepted)
-        async for known in self._follower(chat_id, self._options.reply_timeout_seconds).follow(reply_id):
-            yield Progress(known.get(turn["id"]), known[reply_id])
-
-    def _follower(self, chat_id: str, timeout_seconds: float) -> Follower:
-        async def is_running() -> bool:
-            return bool(await self._reader.ask(requests.list_tasks(chat_id), task_ids))
-
-        async def read() -> FullChat:
-            return await self._reader.chat(chat_id)
-
-        return Follower(
-            self._source,
-            self._clock,
-            read=read,
-            is_running=is_running,
-            longest_pause_seconds=self._options.reply_poll_seconds,
-            timeout_seconds=timeout_seconds,
-        )
-
-    async def _stop_each(self, chat_id: str) -> None:
-        for task_id in await self._reader.ask(requests.list_tasks(chat_id), task_ids):
-            await self._access.send(requests.stop_task(task_id))
-
     def _folders(self, body: Any) -> list[Folder]:
         found, skipped = rows(as_list(body), "$", lambda row: folder_from_json(self._source, row))
         self._client.skipped(skipped)
@@ -470,13 +378,6 @@ class OpenWebUISource:
 
 
 _UNTRIED = Check("credentials", None, "They could not be tried.")
-
-
-def _existing(full: FullChat, message_id: str) -> Message:
-    message = full.messages.get(message_id)
-    if message is None:
-        raise NotFound("The message is not in the chat (any more). Read the messages again.", missing_id=message_id)
-    return message
 
 
 def _check_new(new: NewChat) -> None:
