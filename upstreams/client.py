@@ -18,6 +18,7 @@ from domain.errors import (
     UnexpectedAnswer,
     UpstreamError,
     UpstreamRateLimited,
+    UpstreamRejected,
     UpstreamTimeout,
     UpstreamTooLarge,
     UpstreamUnavailable,
@@ -219,7 +220,8 @@ class UpstreamClient:
     def _final(self, request: Request, course: _Course, error: GatewayError) -> GatewayError:
         if isinstance(error, UpstreamError) and not isinstance(error, CircuitOpen):
             error.perhaps_executed = error.perhaps_executed or (course.perhaps_executed and not request.idempotent)
-            self._health.failed(error.message)
+            if not isinstance(error, UpstreamRejected):  # that one is the input's fault
+                self._health.failed(error.message)
         return error
 
     async def _back_off(self, error: GatewayError, course: _Course) -> None:

@@ -5,12 +5,13 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 
 from domain.records import Source
+from upstreams.clock import Clock
 
 Act = Callable[["Exchange"], Awaitable[None]]
 
@@ -142,3 +143,30 @@ class Scripted(httpx.AsyncBaseTransport):
     def lines(self) -> Sequence[str]:
         """Method and target of each request."""
         return [f"{request.method} {request.url.raw_path.decode()}" for request in self.requests]
+
+
+class FakeClock:
+    """Time that passes only when somebody sleeps; chance that is always the same."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+        self.sleeps: list[float] = []
+        self.clock = Clock(now=self.now, monotonic=lambda: self.seconds, sleep=self.sleep, random=lambda: 0.5)
+
+    def now(self) -> datetime:
+        """The wall clock."""
+        return datetime(2026, 11, 21, tzinfo=UTC) + timedelta(seconds=self.seconds)
+
+    async def sleep(self, seconds: float) -> None:
+        """Pass at once, and be remembered."""
+        self.sleeps.append(seconds)
+        self.seconds += seconds
+        await asyncio.sleep(0)
+
+
+def an_answer(
+    value: Any = None, status: int = 200, *, headers: dict[str, str] | None = None, content: bytes | None = None
+) -> httpx.Response:
+    """An answer in JSON, or of any bytes."""
+    body = json.dumps(value).encode() if content is None else content
+    return httpx.Response(status, headers={"Content-Type": "application/json", **(headers or {})}, content=body)
