@@ -38,7 +38,7 @@ def written(text: str) -> str:
     for name, table in tables().items():
         block = re.compile(rf"(<!-- table:{name} -->\n).*?(<!-- /table:{name} -->)", re.S)
         content = table()
-        text = block.sub(lambda found, content=content: f"{found[1]}{content}\n{found[2]}", text)
+        text = block.sub(rf"\g<1>{content.replace(chr(92), chr(92) * 2)}\n\g<2>", text)
     return text
 
 

@@ -226,7 +226,7 @@ async def first_messages_are_kept_in_order(subject: Subject) -> None:
     )
     if subject.source.capabilities.always_replies:
         error = await raises(InvalidArgument, lambda: subject.new_chat("Begun", messages=messages))
-        assert error.path[:2] == ("messages",)
+        assert error.path[:1] == ("messages",)
         return
     made = await subject.new_chat("Begun", messages=messages)
     found = await read(subject, made.native_id)
