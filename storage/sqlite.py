@@ -108,3 +108,24 @@ def holds_all(column: str, parameter: str) -> str:
         f"NOT EXISTS (SELECT 1 FROM json_each(:{parameter}) AS wanted "
         f"WHERE wanted.value NOT IN (SELECT value FROM json_each({column})))"
     )
+
+
+def matching(index: str, table: str) -> str:
+    """Behind FROM: the rows of `table` whose words in a full-text index match the parameter `match`. See `match_of`."""
+    return f"{index} JOIN {table} ON {table}.id = {index}.rowid AND {index} MATCH :match"
+
+
+def relevance(index: str) -> str:
+    """How well a row of `matching` fits; higher is better."""
+    return f"-bm25({index})"
+
+
+def match_of(terms: Iterable[str]) -> str:
+    """What `matching` looks for: every term, letter for letter but whatever the case. A term has at least three characters."""
+    return " AND ".join('"' + term.replace('"', '""') + '"' for term in terms)
+
+
+def like_of(term: str) -> str:
+    """A pattern for `LIKE … ESCAPE '!'` that finds a term anywhere."""
+    escaped = term.replace("!", "!!").replace("%", "!%").replace("_", "!_")
+    return f"%{escaped}%"
