@@ -44,7 +44,8 @@ class ChatsSeen:
     """Rows of one source's list, or single chats of it.
 
     `started_at`: when the request was started. `from_newest`: the rows begin with the newest of the source, without a gap; `is_whole`: they
-    are all that there are. `is_own_write`: the gateway itself has just created or changed them.
+    are all that there are. `is_own_write`: the gateway itself has just created or changed them. `is_certain`: they were made in this very
+    transaction, so no row can be newer.
     """
 
     organization_id: int
@@ -54,6 +55,7 @@ class ChatsSeen:
     from_newest: bool
     is_whole: bool
     is_own_write: bool = False
+    is_certain: bool = False
 
 
 class Chats:
@@ -93,6 +95,16 @@ class Chats:
     async def get(self, organization_id: int, source_id: int, chat_id: str) -> Chat | None:
         """One chat."""
         return (await self.get_many(organization_id, [(source_id, chat_id)])).get((source_id, chat_id))
+
+    async def get_in(self, tx: Transaction, organization_id: int, source_id: int, chat_id: str) -> Chat | None:
+        """One chat, as the transaction at hand sees it."""
+        sql = (
+            f"SELECT {CHAT} FROM chat WHERE organization_id = :organization_id AND source_id = :source_id "
+            "AND native_id = :chat_id AND deleted_at IS NULL"
+        )
+        parameters = {"organization_id": organization_id, "source_id": source_id, "chat_id": chat_id}
+        row = await tx.fetch_one(sql, parameters)
+        return chat_of(row) if row is not None else None
 
     async def overlays(self, organization_id: int, keys: Sequence[ChatId]) -> dict[ChatId, Overlay]:
         """The overlays of those chats that have one."""
@@ -160,7 +172,12 @@ class Chats:
             key = (source_id, native_id)
             row = rows.get(key)
             if row is None or row.deleted_at is not None:
-                if row is not None and row.deleted_at is not None and row.deleted_at >= started_at:
+                if (
+                    row is not None
+                    and row.deleted_at is not None
+                    and row.deleted_at >= started_at
+                    and not seen.is_certain
+                ):
                     outdated.append(native_id)
                     continue
                 base = KnownChat(organization_id=organization_id, source_id=source_id, native_id=native_id)
@@ -173,7 +190,7 @@ class Chats:
                     news.append((EventKind.CHAT_CREATED, merged))
             else:
                 merged, is_written, is_news = merge(row, told)
-                if is_written and row.changed_at > started_at:
+                if is_written and row.changed_at > started_at and not seen.is_certain:
                     outdated.append(native_id)
                     continue
                 if not is_written:

@@ -66,6 +66,11 @@ class Folders:
         """One folder."""
         return (await self.get_many(organization_id, [ref])).get(ref)
 
+    async def exists(self, tx: Transaction, organization_id: int, ref: FolderRef) -> bool:
+        """Whether there is such a folder, as the transaction at hand sees it."""
+        known = await self._known(tx, organization_id, ref.source_id, [ref.native_id])
+        return ref.native_id in known and known[ref.native_id].deleted_at is None
+
     async def children(self, organization_id: int, ref: FolderRef) -> list[Folder]:
         """The folders directly inside one, by name."""
         sql = (

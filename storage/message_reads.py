@@ -86,14 +86,19 @@ class MessageReads:
 
     async def tree(self, organization_id: int, source_id: int, chat_id: str) -> list[Message]:
         """Every message of a chat that is not deleted, in the order in which they were learned of."""
+        async with self._database.reader() as reader:
+            return await self.tree_in(reader, organization_id, source_id, chat_id)
+
+    async def tree_in(self, reader: Reader, organization_id: int, source_id: int, chat_id: str) -> list[Message]:
+        """The same, as the reader or transaction at hand sees it."""
         sql = f"SELECT {MESSAGE} FROM message WHERE {_OF_CHAT} AND message.deleted_at IS NULL ORDER BY message.id"
         parameters = {"organization_id": organization_id, "source_id": source_id, "chat_id": chat_id}
-        return [message_of(row) for row in await self._database.fetch_all(sql, parameters)]
+        return [message_of(row) for row in await reader.fetch_all(sql, parameters)]
 
     async def active_leaf(self, organization_id: int, source_id: int, chat_id: str) -> str | None:
         """The end of the active path; None when it is empty or nothing is known."""
         async with self._database.reader() as reader:
-            return await self._leaf(reader, organization_id, source_id, chat_id)
+            return await self.leaf_in(reader, organization_id, source_id, chat_id)
 
     async def newest_id(self, organization_id: int, source_id: int, chat_id: str) -> str | None:
         """The newest message of the active path: what a write that is about to happen comes after."""
@@ -162,7 +167,8 @@ class MessageReads:
         part, has_before, has_after = cut(path, window)
         return Window(list(part), has_before, has_after, len(path))
 
-    async def _leaf(self, reader: Reader, organization_id: int, source_id: int, chat_id: str) -> str | None:
+    async def leaf_in(self, reader: Reader, organization_id: int, source_id: int, chat_id: str) -> str | None:
+        """The end of the active path, as the reader or transaction at hand sees it."""
         sql = (
             "SELECT active_leaf FROM chat WHERE organization_id = :organization_id AND source_id = :source_id "
             "AND native_id = :chat_id AND deleted_at IS NULL"
@@ -170,6 +176,15 @@ class MessageReads:
         parameters = {"organization_id": organization_id, "source_id": source_id, "chat_id": chat_id}
         row = await reader.fetch_one(sql, parameters)
         return row[0] if row else None
+
+    async def extent_in(
+        self, reader: Reader, organization_id: int, source_id: int, chat_id: str
+    ) -> tuple[int, int | None]:
+        """The length of the active path, and the newest time on it."""
+        sql = f"SELECT count(*), max(created_at) FROM message WHERE {_OF_CHAT} AND message.position IS NOT NULL"
+        parameters = {"organization_id": organization_id, "source_id": source_id, "chat_id": chat_id}
+        row = await reader.fetch_one(sql, parameters)
+        return (row[0], row[1]) if row is not None else (0, None)
 
 
 def _place_of(parameter: str) -> str:

@@ -1,6 +1,7 @@
 """Messages: how a reading changes what the mirror knows of a chat's messages. Reading them stands in `storage.message_reads`."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -25,7 +26,7 @@ class MessagesSeen:
     """Messages of one chat, parents before children.
 
     `includes_newest`: the newest end is among them; `is_whole`: they are all that there are. `active_leaf`: the end of the active path, None when
-    the reading does not tell. `details`: by native id, what the event of a new message carries.
+    the reading does not tell. `details`: by native id, what the event of a new message carries. `is_own_write`: the gateway itself has just sent or changed them. `is_certain`: they were made in this very transaction.
     """
 
     organization_id: int
@@ -38,6 +39,11 @@ class MessagesSeen:
     active_leaf: str | None = None
     details: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     is_own_write: bool = False
+    is_certain: bool = False
+
+
+MessageId = tuple[int, int, str, str]
+"""(organization id, source id, chat, message)."""
 
 
 @dataclass(slots=True)
@@ -70,6 +76,22 @@ class Messages(MessageReads):
         self._events = events
         self._chats = chats
         self._clock = clock
+        self._details: dict[MessageId, Mapping[str, Any]] = {}
+
+    @contextmanager
+    def announced(
+        self, organization_id: int, source_id: int, chat_id: str, message_id: str, detail: Mapping[str, Any]
+    ) -> Iterator[None]:
+        """Inside the block, the event of this message carries `detail` when it is created, whoever observes it first.
+
+        For a sent message: the source writes it, and does not know who asked.
+        """
+        key = (organization_id, source_id, chat_id, message_id)
+        self._details[key] = detail
+        try:
+            yield
+        finally:
+            self._details.pop(key, None)
 
     async def observe(self, tx: Transaction, seen: MessagesSeen) -> Observed:
         """Bring what a reading showed into the mirror, with the events that follow from it.
@@ -91,7 +113,7 @@ class Messages(MessageReads):
         await self._place(tx, seen, chat, outcome)
         await self._set_baseline(tx, seen, chat)
         for kind, native_id, revision in outcome.news:
-            detail = seen.details.get(native_id) if kind is EventKind.MESSAGE_CREATED else None
+            detail = self._detail(seen, native_id) if kind is EventKind.MESSAGE_CREATED else None
             await self._events.append(
                 tx,
                 seen.organization_id,
@@ -172,6 +194,10 @@ class Messages(MessageReads):
         }
         await tx.execute(sql, values)
 
+    def _detail(self, seen: MessagesSeen, native_id: str) -> Mapping[str, Any] | None:
+        key = (seen.organization_id, seen.source_id, seen.chat_id, native_id)
+        return seen.details.get(native_id) or self._details.get(key)
+
     # The rules
 
     def _weigh(self, seen: MessagesSeen, chat: _Chat, known: Mapping[str, KnownMessage]) -> _Outcome:
@@ -203,7 +229,7 @@ class Messages(MessageReads):
             outcome.news.append((EventKind.MESSAGE_CREATED, message.native_id, 1))
 
     def _raise_again(self, seen: MessagesSeen, outcome: _Outcome, row: KnownMessage, message: Message) -> None:
-        if row.deleted_at is not None and row.deleted_at >= micros(seen.started_at):
+        if row.deleted_at is not None and row.deleted_at >= micros(seen.started_at) and not seen.is_certain:
             outcome.outdated.append(row.native_id)
             return
         self._write(seen, outcome, message, content_hash(message), revision=row.revision + 1)
@@ -219,7 +245,7 @@ class Messages(MessageReads):
             # Whoever follows the reply is ahead of any reading of it, until one says how it ended.
             if not seen.is_own_write and not message.state.is_final:
                 return
-        elif row.changed_at > micros(seen.started_at):
+        elif row.changed_at > micros(seen.started_at) and not seen.is_certain:
             if is_changed:
                 outcome.outdated.append(row.native_id)
             return
@@ -336,6 +362,7 @@ def _bare_chat(seen: MessagesSeen) -> ChatsSeen:
         from_newest=False,
         is_whole=False,
         is_own_write=seen.is_own_write,
+        is_certain=seen.is_certain,
     )
 
 

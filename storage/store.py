@@ -10,8 +10,11 @@ from storage.chats import Chats
 from storage.database import Database
 from storage.events import Events, OnCommit
 from storage.folders import Folders
+from storage.intents import Intents
 from storage.messages import Messages
 from storage.organizations import Organizations
+from storage.read_markers import ReadMarkers
+from storage.search import Search
 from storage.sources import Sources
 
 Clock = Callable[[], datetime]
@@ -38,6 +41,9 @@ class Store:
         self.chats = Chats(database, self.events, clock)
         self.messages = Messages(database, self.events, self.chats, clock)
         self.folders = Folders(database, self.events, self.chats, clock)
+        self.intents = Intents(database)
+        self.read_markers = ReadMarkers(database, self.events, clock)
+        self.search = Search(database)
 
     def on_commit(self, callback: OnCommit) -> None:
         """Call back with (organization id, head of its log), in the loop, after each commit of this process that logged something."""
