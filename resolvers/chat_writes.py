@@ -74,9 +74,9 @@ async def create_chat(context: Context, request: CreateChat) -> Done[Chat]:
     if (known := await earlier(context, intent)) is not None:
         return Done(await _created_before(context, target, known), replayed=True)
     opened = await open_intent(context, intent)
-    if opened.id != intent.id:
+    if not opened.is_new:
         return Done(await _created_before(context, target, opened), replayed=True)
-    new = _new_chat(context, target, request, folder, intent.id)
+    new = _new_chat(context, target, request, folder)
     started_at = context.now()
     try:
         chat = await target.live.create_chat(new)
@@ -120,9 +120,7 @@ def _check_new(context: Context, target: SourceTarget, request: CreateChat) -> N
         )
 
 
-def _new_chat(
-    context: Context, target: SourceTarget, request: CreateChat, folder: FolderRef | None, intent_id: str
-) -> NewChat:
+def _new_chat(context: Context, target: SourceTarget, request: CreateChat, folder: FolderRef | None) -> NewChat:
     user_id = request.user_id
     if user_id is None and target.source.options.get("user_id") == "viewer":
         user_id = context.principal.subject
@@ -144,7 +142,7 @@ def _new_chat(
             for one in request.messages
         ),
         options=request.options,
-        idempotency_id=intent_id,
+        idempotency_id=str(uuid.uuid4()),
     )
 
 

@@ -1,5 +1,6 @@
 """Copying a chat to another source, or within one: what the target can hold is created anew, and what it cannot is named."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,7 +83,7 @@ async def copy_chat(context: Context, request: CopyChat) -> Copied:
             metadata=chat.metadata if "metadata" in properties else None,
             tags=chat.tags or None if target.capabilities.can(Capability.TAG_CHAT) else None,
             folder_id=request.target_folder_id,
-            messages=tuple(_first(message) for message in path) if "messages" in properties else (),
+            messages=tuple(_first(message) for message in path) if _holds_messages(properties) else (),
             options=request.options,
             idempotency_key=request.idempotency_key,
         ),
@@ -96,10 +97,10 @@ def _first(message: Message) -> FirstMessageInput:
 
 
 def _losses(
-    chat: Chat, path: list[Message], all_messages: int, target: SourceTarget, properties: dict[str, Any]
+    chat: Chat, path: list[Message], all_messages: int, target: SourceTarget, properties: Mapping[str, Any]
 ) -> tuple[Loss, ...]:
     losses = []
-    if "messages" not in properties and path:
+    if path and not _holds_messages(properties):
         losses.append(
             Loss(Capability.SEND_MESSAGE, len(path), "The target cannot begin a chat with messages: the copy is empty.")
         )
@@ -113,3 +114,9 @@ def _losses(
     if chat.metadata and "metadata" not in properties:
         losses.append(Loss(Capability.EDIT_METADATA, len(chat.metadata), "The target keeps no metadata."))
     return tuple(losses)
+
+
+def _holds_messages(properties: Mapping[str, Any]) -> bool:
+    """Whether a chat can begin with messages at the target: its form has the field, and not with room for none."""
+    field = properties.get("messages")
+    return isinstance(field, Mapping) and field.get("maxItems") != 0

@@ -74,8 +74,11 @@ class Exchange:
 
     async def run(self, following: Following) -> None:
         """The whole way. Errors before acceptance go to `accepted`; later ones end in the rows."""
+        messages = self._context.store.messages
+        ids = (self._context.organization.id, *self._target.key, self._new.id)
         try:
-            iterator = await self._until_accepted(following)
+            with messages.announced(*ids, self._detail):
+                iterator = await self._until_accepted(following)
             if iterator is not None:
                 await self._follow(iterator, following)
         except asyncio.CancelledError:
@@ -100,7 +103,8 @@ class Exchange:
         async with context.gateway.locks.hold((context.organization.id, *target.key)):
             await self._place()
             opened = await open_intent(context, self._intent, self._commit_pending if is_late else None)
-            if opened.id != self._intent.id:
+            self._intent = replace(opened, newest_known=self._intent.newest_known)
+            if not opened.is_new:
                 raise OutcomeUnknown(
                     "Another request with the same `idempotencyKey` was faster. Send this one again for its result.",
                     source_id=target.source.id,
@@ -312,7 +316,6 @@ class Exchange:
                 is_whole=False,
                 includes_newest=True,
                 active_leaf=rows[-1].native_id,
-                details={self._new.id: self._detail},
                 is_own_write=True,
             ),
         )

@@ -8,7 +8,6 @@
 import asyncio
 import hashlib
 import json
-import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -18,7 +17,8 @@ from storage.database import Transaction
 from storage.intents import Intent, IntentState
 
 _MAX_KEY = 200
-_running: dict[str, asyncio.Event] = {}
+_running: dict[int, asyncio.Event] = {}
+"""Intents that this process works on now: whoever repeats one waits for it."""
 
 
 def input_hash(payload: Any) -> bytes:
@@ -37,7 +37,6 @@ def new_intent(
             path=("idempotencyKey",),
         )
     return Intent(
-        id=uuid.uuid4().hex,
         organization_id=context.organization.id,
         principal=context.principal.key,
         mutation=mutation,
@@ -86,22 +85,26 @@ async def open_intent(
 ) -> Intent:
     """Commit an intent, with `also` in the same transaction. Answers with another one when a request with the same key was faster."""
 
+    opened: Intent | None = None
+
     async def unit(tx: Transaction) -> Intent:
+        nonlocal opened
         opened = await context.store.intents.open_intent(tx, intent)
-        if opened.id == intent.id and also is not None:
-            await also(tx)
+        if opened.is_new:
+            _running[opened.id] = asyncio.Event()
+            if also is not None:
+                await also(tx)
         return opened
 
-    _running[intent.id] = asyncio.Event()
-    opened: Intent | None = None
     try:
-        opened = await context.store.database.write(unit)
-    finally:
-        if opened is None or opened.id != intent.id:
-            _running.pop(intent.id).set()
-    if opened.id != intent.id:
-        same_input(opened, intent)
-    return opened
+        committed = await context.store.database.write(unit)
+    except BaseException:
+        if opened is not None and opened.is_new:
+            _running.pop(opened.id).set()
+        raise
+    if not committed.is_new:
+        same_input(committed, intent)
+    return committed
 
 
 async def finish(

@@ -31,11 +31,11 @@ async def write_once(
         if intent.idempotency_key is None:
             return Done(await act(tx))
         opened = await store.intents.open_intent(tx, intent)
-        if opened.id != intent.id:
+        if not opened.is_new:
             same_input(opened, intent)
             return Done(int(opened.result["id"]), replayed=True)
         made = await act(tx)
-        await store.intents.finish(tx, intent.id, IntentState.DONE, {"id": made})
+        await store.intents.finish(tx, opened.id, IntentState.DONE, {"id": made})
         return Done(made)
 
     return await store.database.write(unit)

@@ -109,10 +109,10 @@ class Intents:
         await tx.execute(sql, {"organization_id": organization_id, "moment": micros(moment)})
 
     async def _forget_key(self, tx: Transaction, intent: Intent) -> None:
-        """A key that is too old is free again. Its intent stays when it is not settled, without the key."""
+        """A key that is too old, or whose request certainly did nothing, is free again. Its intent stays, without the key."""
         sql = (
             "UPDATE intent SET idempotency_key = NULL WHERE organization_id = :organization_id AND principal = :principal "
-            "AND mutation = :mutation AND idempotency_key = :key AND created_at < :before"
+            "AND mutation = :mutation AND idempotency_key = :key AND (created_at < :before OR state = 'FAILED')"
         )
         _, parameters = _by_key(intent.organization_id, intent.principal, intent.mutation, intent.idempotency_key or "")
         await tx.execute(sql, {**parameters, "before": micros(intent.created_at - KEPT)})

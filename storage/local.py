@@ -43,7 +43,7 @@ from domain.tree import by_id, newest_leaf
 from storage.chats import ChatQuery, ChatsSeen
 from storage.columns import instant
 from storage.database import Transaction
-from storage.local_table import CAPABILITIES, NOTHING
+from storage.local_table import CAPABILITIES, CREATE_CHAT, NOTHING
 from storage.local_tokens import ListToken, read_token, token_after, token_before
 from storage.messages import MessagesSeen
 from storage.store import Store
@@ -66,7 +66,7 @@ def connector(store: Store) -> Connector:
         capabilities=CAPABILITIES,
         credentials_schema=NOTHING,
         options_schema=NOTHING,
-        create_chat_schema=NOTHING,
+        create_chat_schema=CREATE_CHAT,
         connect=connect,
     )
 

@@ -46,6 +46,22 @@ CAPABILITIES = Capabilities(
     absence_proves_not_sent=True,
 )
 
+CREATE_CHAT: Mapping[str, Any] = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "type": "object",
+    "properties": {
+        "title": {"type": "string", "title": "Title"},
+        "metadata": {"type": "object", "title": "Metadata", "description": "Kept with the chat."},
+        "tags": {"type": "array", "items": {"type": "string", "minLength": 1}, "title": "Tags"},
+        "folderId": {"type": "string", "title": "Folder", "description": "A folder of the gateway."},
+        "messages": {"type": "array", "items": {"type": "object"}, "title": "First messages"},
+        "agent": {"type": "string", "title": "Agent", "description": "Shown with the chat; nobody answers here."},
+        "userId": {"type": "string", "title": "User", "description": "Shown as the owner of the chat."},
+        "options": {"type": "object", "maxProperties": 0},
+    },
+}
+"""What `createChat` takes here."""
+
 NOTHING: Mapping[str, Any] = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
     "type": "object",

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from domain.capabilities import Capabilities, Capability
-from storage.local import CAPABILITIES as LOCAL
+from storage.local_table import CAPABILITIES as LOCAL
 from switchboard.http.protocol import CloseCode
 from switchboard.settings import settings_table
 from upstreams.http import UpstreamClients

@@ -13,7 +13,7 @@ from resolvers.recovery import recover
 from resolvers.replies import Replies
 from resolvers.routing import Sources
 from resolvers.writes import ChatLocks
-from storage.local import local_connector
+from storage import local
 from storage.store import open_store
 from switchboard.auth import Authenticator
 from switchboard.configured_sources import configure_sources
@@ -39,7 +39,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[tuple[Gateway, Gatew
 
     clients = UpstreamClients(upstream_settings(settings), observe=upstream_observer())
     async with open_store(settings.database_url) as store:
-        available = {"local": local_connector(store, clock=utc_now), **connectors(clients)}
+        available = {"local": local.connector(store), **connectors(clients)}
         await configure_sources(store, settings.sources, available, keys.seal, utc_now())
         cursors = Cursors(keys.cursor_keys)
         feed = Feed(cursors)

@@ -12,8 +12,8 @@ from domain.ids import IdType, format_id
 from domain.records import Check, Source
 from resolvers.context import utc_now
 from resolvers.routing import Sources
+from storage import local
 from storage.database import Transaction
-from storage.local import local_connector
 from storage.store import Store
 from switchboard.commands.running import ACTOR, Config, organization_of, with_store
 from switchboard.configured_sources import configure_sources
@@ -121,7 +121,7 @@ async def _opened(settings: Settings, store: Store) -> AsyncIterator[Sources]:
     """The sources as the settings want them, without the rest of a gateway: nothing is recovered, nothing is served."""
     ring = key_ring(settings)
     clients = UpstreamClients(upstream_settings(settings))
-    available = {"local": local_connector(store, clock=utc_now), **connectors(clients)}
+    available = {"local": local.connector(store), **connectors(clients)}
     opened = Sources(store, available, ring.unseal, utc_now)
     try:
         await configure_sources(store, settings.sources, available, ring.seal, utc_now())
