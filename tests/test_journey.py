@@ -128,9 +128,9 @@ async def test_message_and_reply_arrive_in_a_subscription(client: Client, source
         assert created["message"]["id"] == sent["message"]["id"]
         assert created["message"]["text"] == "Hello 👋 there"
         if source != "local":
-            final = await events.until(__typename="MessageUpdated", seconds=20)
-            while final["message"]["id"] != sent["reply"]["id"] or final["message"]["state"] != "COMPLETE":
-                final = await events.until(__typename="MessageUpdated", seconds=20)
+            final: dict = {}
+            while final.get("message", {}).get("id") != sent["reply"]["id"] or final["message"]["state"] != "COMPLETE":
+                final = await events.next(20)
             text = ""
             for delta in events.seen:
                 if delta["__typename"] == "MessageDelta" and delta["messageId"] == sent["reply"]["id"]:
