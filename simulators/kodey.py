@@ -1,4 +1,4 @@
-"""Kodey.ai's chat API, as its documentation page (read 2026-11-20) and `vendors.md` section 4 describe it.
+"""Kodey.ai's chat API, as its documentation (developer.kodey.ai, pages "Chat API", "Authentication" and "Errors", read 2026-11-20) has it.
 
 Operations: `create_chat list_chats get_chat delete_chat send_message list_messages`; anything else is `unknown`.
 
@@ -214,9 +214,9 @@ Handler = Callable[[Request, str], Awaitable[Response]]
 
 
 def _routes(kodey: Kodey) -> list[Route]:
-    """Section 4.4; the paths hang directly off the host."""
+    """The page "Chat API"; the paths hang directly off the host."""
 
-    async def create_chat(request: Request, team: str) -> Response:  # 4.4 #1: echoes neither userId nor metadata
+    async def create_chat(request: Request, team: str) -> Response:  # "Create Chat": echoes neither userId nor metadata
         said = await _json_object(request)
         agent, user, metadata = said.get("agentId"), said.get("userId"), said.get("metadata")
         if not isinstance(agent, str) or not agent:
@@ -228,7 +228,7 @@ def _routes(kodey: Kodey) -> list[Route]:
         chat = kodey.create(team, agent, user, metadata)
         return JSONResponse({"id": chat.id, "agentId": agent, "teamId": team, "createdAt": kodey.time(chat.created)})
 
-    async def list_chats(request: Request, team: str) -> Response:  # 4.4 #2: no teamId, unpaged
+    async def list_chats(request: Request, team: str) -> Response:  # "List Chats": no teamId, unpaged
         user, kind = request.query_params.get("userId"), request.query_params.get("agentType")
         found = [
             chat
@@ -239,7 +239,7 @@ def _routes(kodey: Kodey) -> list[Route]:
         ]
         return JSONResponse({"chats": [_row(kodey, chat) for chat in kodey.ordered(found, kodey.switches.chat_order)]})
 
-    async def get_chat(request: Request, team: str) -> Response:  # 4.4 #3: no userId
+    async def get_chat(request: Request, team: str) -> Response:  # "Get Chat by ID": no userId
         chat = kodey.of_team(team, request.path_params["chat_id"])
         messages = _messages(kodey, chat) if kodey.switches.chat_carries_messages else []
         return JSONResponse(
@@ -252,11 +252,11 @@ def _routes(kodey: Kodey) -> list[Route]:
             }
         )
 
-    async def delete_chat(request: Request, team: str) -> Response:  # 4.4 #4: 204
+    async def delete_chat(request: Request, team: str) -> Response:  # "Delete Chat": 204
         del kodey.chats[kodey.of_team(team, request.path_params["chat_id"]).id]
         return Response(status_code=204)
 
-    async def send_message(request: Request, team: str) -> Response:  # 4.4 #5: the answer is the assistant's message
+    async def send_message(request: Request, team: str) -> Response:  # "Create Message": the answer is the assistant's message
         chat = kodey.of_team(team, request.path_params["chat_id"])
         said = await _json_object(request)
         content = said.get("content")
@@ -278,7 +278,7 @@ def _routes(kodey: Kodey) -> list[Route]:
             }
         )
 
-    async def list_messages(request: Request, team: str) -> Response:  # 4.4 #6: no chatId, unpaged
+    async def list_messages(request: Request, team: str) -> Response:  # "List Messages": no chatId, unpaged
         chat = kodey.of_team(team, request.path_params["chat_id"])
         return JSONResponse({"messages": _messages(kodey, chat)})
 
@@ -310,7 +310,7 @@ def _messages(kodey: Kodey, chat: Chat) -> list[dict[str, Any]]:
 
 
 def _guard(kodey: Kodey, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
-    """Sections 4.3 and 4.7: the key, what it may do, and its rate, before anything else."""
+    """Pages "Authentication" and "Errors": the key, what it may do, and its rate, before anything else."""
 
     async def guarded(request: Request) -> Response:
         key = request.headers.get("x-api-key", "")

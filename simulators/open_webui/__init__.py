@@ -1,4 +1,4 @@
-"""Open WebUI 0.12.4, as measured on a running server (2026-11-20 and -21), and as `vendors.md` section 5 describes it.
+"""Open WebUI 0.12.4, as measured on a running server on 2026-11-20 and -21. `tests/open_webui` compares the two.
 
 Operations (paths below `/api/v1` unless they start with `/api`):
     version config health models list_models

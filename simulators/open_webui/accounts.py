@@ -1,4 +1,4 @@
-"""Who is asking (observed page, section 2): API keys, sessions (JWT, HS256), and what a wrong one is told."""
+"""Who is asking (observed on 0.12.4): API keys, sessions (JWT, HS256), and what a wrong one is told."""
 
 import time
 from dataclasses import dataclass
@@ -44,8 +44,8 @@ def session_of(user: User, now: int) -> tuple[str, int]:
 
 def read_credential(request: Request) -> str:
     """The token as sent: `Authorization: Bearer`, then `x-api-key`, then the cookie."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and token:
+    _, _, token = request.headers.get("authorization", "").partition(" ")
+    if token:  # whatever the scheme is called
         return token
     found = request.headers.get("x-api-key") or request.cookies.get("token")
     if not found:

@@ -1,4 +1,4 @@
-"""Listing, opening, creating, changing and deleting chats and their messages (observed page, section 5)."""
+"""Listing, opening, creating, changing and deleting chats and their messages (observed on 0.12.4)."""
 
 import json
 from typing import Any
@@ -207,9 +207,9 @@ async def mark_unread(call: Call) -> Any:
 
 
 async def mark_all_read(call: Call) -> Any:
-    mine = call.store.chats_of(call.user.id)
+    mine = [chat for chat in call.store.chats_of(call.user.id) if not chat.archived]
     for chat in mine:
-        chat.last_read_at = call.store.now()
+        chat.last_read_at = chat.updated_at
     return {"updated_count": len(mine), "folder_unread_counts": {}}
 
 

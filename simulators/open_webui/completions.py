@@ -1,4 +1,4 @@
-"""Answers of a model (observed page, section 9): four behaviours, and the tasks of those that run in the background.
+"""Answers of a model (observed on 0.12.4): four behaviours, and the tasks of those that run in the background.
 
     no chat_id, no parent_id                       a plain OpenAI answer, or SSE; nothing is stored
     chat_id, id, parent_id, user_message           waits, stores both turns, answers the OpenAI object
@@ -249,7 +249,7 @@ def _continued(chat: Chat) -> Builder:
             author = {"user_id": call.user.id, "user": {"id": call.user.id, "name": call.user.name}}
             messages[question["id"]] = {**question, "childrenIds": [], "timestamp": call.store.now(), **author}
             tree.add_child(messages, question.get("parentId"), question["id"])
-        chat.body["models"] = [model]
+        chat.body["models"] = (question or {}).get("models") or [model]
         chat.updated_at = call.store.now()
         return chat
 

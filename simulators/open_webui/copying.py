@@ -1,4 +1,4 @@
-"""Sharing, cloning and forking a chat (observed page, section 5). Copies keep their message ids."""
+"""Sharing, cloning and forking a chat (observed on 0.12.4). Copies keep their message ids."""
 
 import copy
 import uuid

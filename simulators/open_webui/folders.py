@@ -1,4 +1,4 @@
-"""Folders (observed page, section 6): the collection has a trailing slash, unknown fields are refused."""
+"""Folders (observed on 0.12.4): the collection has a trailing slash, unknown fields are refused."""
 
 import uuid
 from typing import Any

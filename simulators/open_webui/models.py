@@ -9,7 +9,7 @@ FAILURE = "The fake model failed on purpose."
 
 
 def listed() -> list[dict[str, Any]]:
-    """As `GET /api/models` tells them (observed page, section 8)."""
+    """As `GET /api/models` tells them (observed on 0.12.4)."""
     return [
         {
             "id": name,

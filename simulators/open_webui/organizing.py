@@ -1,4 +1,4 @@
-"""Pins, archive, folders of chats, and tags (observed page, section 5). Pin and archive are toggles without a body."""
+"""Pins, archive, folders of chats, and tags (observed on 0.12.4). Pin and archive are toggles without a body."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ def _mine(call: Call) -> Chat:
 async def pin_chat(call: Call) -> Any:
     chat = _mine(call)
     chat.pinned = not chat.pinned
-    chat.updated_at = call.store.now()
+    chat.updated_at = chat.last_read_at = call.store.now()
     return chat.full()
 
 
@@ -27,7 +27,7 @@ async def archive_chat(call: Call) -> Any:
     """Either way it leaves its folder."""
     chat = _mine(call)
     chat.archived, chat.folder_id = not chat.archived, None
-    chat.updated_at = call.store.now()
+    chat.updated_at = chat.last_read_at = call.store.now()
     return chat.full()
 
 
@@ -39,7 +39,7 @@ async def move_chat(call: Call) -> Any:
         raise not_found()
     chat.folder_id, chat.pinned = folder_id, False
     chat.archived = chat.archived and folder_id is None
-    chat.updated_at = call.store.now()
+    chat.updated_at = chat.last_read_at = call.store.now()
     return chat.full()
 
 
@@ -106,7 +106,7 @@ async def add_tag(call: Call) -> Any:
         raise DetailError(400, "[ERROR: Tag name cannot be 'None']")
     call.store.tags.setdefault(call.user.id, {}).setdefault(tag, form["name"])
     if tag not in chat.tags:
-        chat.meta["tags"] = [*chat.tags, tag]
+        chat.meta["tags"] = list({*chat.tags, tag})  # a set there too: the order means nothing
     return call.store.tag_rows(call.user.id, sorted(chat.tags))
 
 

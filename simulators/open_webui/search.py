@@ -1,4 +1,4 @@
-"""Searching (observed page, section 5): filter words, then one phrase or all of its words, in titles and messages."""
+"""Searching (observed on 0.12.4): filter words, then one phrase or all of its words, in titles and messages."""
 
 import re
 from dataclasses import dataclass

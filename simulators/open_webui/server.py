@@ -21,6 +21,9 @@ from simulators.open_webui.store import Chat, Store, Switches
 from simulators.open_webui.validation import read_model
 
 _WEB_APP = '<!doctype html>\n<html lang="en"><head><title>Open WebUI (simulator)</title></head><body></body></html>\n'
+_FEATURES = dict.fromkeys(
+    ("slim", "auth_trusted_header", "enable_signup_password_confirmation", "enable_ldap", "enable_signup"), False
+) | dict.fromkeys(("auth", "enable_login_form", "enable_websocket"), True)
 _AUTHS = "/api/v1/auths"
 
 
@@ -74,9 +77,16 @@ class OpenWebUI:
         return {"version": self.switches.version, "deployment_id": ""}
 
     async def config(self, _: Call) -> Any:
-        """The public part, of which a gateway may read name and version."""
-        features = {"auth": True, "enable_signup": False, "enable_login_form": True, "enable_websocket": True}
-        return {"status": True, "name": "Open WebUI", "version": self.switches.version, "features": features}
+        """What anybody may read."""
+        return {
+            "status": True,
+            "name": "Open WebUI",
+            "version": self.switches.version,
+            "default_locale": "",
+            "i18n": {},
+            "oauth": {"providers": {}, "auto_redirect": False},
+            "features": _FEATURES,
+        }
 
     async def sign_in(self, call: Call) -> Any:
         """A wrong password is a 400. The session also comes as a cookie."""

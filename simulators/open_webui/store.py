@@ -44,7 +44,7 @@ class Chat:
     last_read_at: int | None = None
 
     def full(self) -> dict[str, Any]:
-        """The object that creating, changing and opening a chat answer (section 4)."""
+        """The object that creating, changing and opening a chat answer."""
         return {
             "id": self.id,
             "user_id": self.user_id,
@@ -136,7 +136,7 @@ class Store:
         return int(self.clock())
 
     def row(self, chat: Chat, *, snippet: str | None = None, archived: bool = False) -> dict[str, Any]:
-        """One row of a list: no owner, no pin, no folder, no tags; `archived` is told by the search alone (section 5)."""
+        """One row of a list: no owner, no pin, no folder, no tags; `archived` is told by the search alone."""
         return {
             "id": chat.id,
             "title": chat.title,

@@ -1,4 +1,4 @@
-"""The message tree of a chat: `{"messages": {id: message}, "currentId": id}` (observed page, section 5).
+"""The message tree of a chat: `{"messages": {id: message}, "currentId": id}` (observed on 0.12.4).
 
 Pure functions over the parsed JSON. They change nothing in place unless they say so.
 """
@@ -53,9 +53,8 @@ def shown_current(chat: dict[str, Any]) -> Any:
     messages, current = messages_of(chat), chat["history"].get("currentId")
     if current in messages and messages[current].get("id") and messages[current].get("role"):
         return last_descendant(messages, current)
-    leaves = [one for one in messages.values() if not one.get("childrenIds") and one.get("role")]
-    newest = max(leaves, key=lambda one: one.get("timestamp") or 0, default=None)
-    return newest.get("id", current) if newest else current
+    leaves = [one for one, message in messages.items() if not message.get("childrenIds") and message.get("role")]
+    return max(leaves, key=lambda one: messages[one].get("timestamp") or 0, default=current)
 
 
 def path_to(messages: Messages, message_id: str | None) -> list[dict[str, Any]]:
