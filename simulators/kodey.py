@@ -256,7 +256,9 @@ def _routes(kodey: Kodey) -> list[Route]:
         del kodey.chats[kodey.of_team(team, request.path_params["chat_id"]).id]
         return Response(status_code=204)
 
-    async def send_message(request: Request, team: str) -> Response:  # "Create Message": the answer is the assistant's message
+    async def send_message(
+        request: Request, team: str
+    ) -> Response:  # "Create Message": the answer is the assistant's message
         chat = kodey.of_team(team, request.path_params["chat_id"])
         said = await _json_object(request)
         content = said.get("content")

@@ -1,7 +1,7 @@
 """Open WebUI 0.12.4, as measured on a running server on 2026-11-20 and -21. `tests/open_webui` compares the two.
 
 Operations (paths below `/api/v1` unless they start with `/api`):
-    version config health models list_models
+    version config health list_models
     sign_in session_info get_api_key rotate_api_key
     list_chats create_chat import_chats search_chats list_pinned list_archived count_archived export_chats
     export_archived export_all_users list_chats_of_user list_folder_chats page_folder_chats list_shared

@@ -48,7 +48,6 @@ class Completions:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._tasks: dict[str, tuple[Chat, asyncio.Task[None]]] = {}
 
     def entries(self) -> list[Entry]:
         return [
@@ -61,9 +60,9 @@ class Completions:
         ]
 
     async def close(self) -> None:
-        tasks = [task for _, task in self._tasks.values()]
-        for task in tasks:
-            task.cancel()
+        tasks = [task for running in self._store.running.values() for task in running.values()]
+        for chat_id in list(self._store.running):
+            self._store.stop_all(chat_id)
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def complete(self, call: Call) -> Any:
@@ -110,19 +109,14 @@ class Completions:
     def _start(self, turn: Turn) -> str:
         task_id = str(uuid.uuid4())
         turn.message["meta"] = {"task_id": task_id}
-        self._store.running.setdefault(turn.chat.id, []).append(task_id)
         task = asyncio.create_task(self._write(turn))
-        self._tasks[task_id] = (turn.chat, task)
-        task.add_done_callback(lambda _: self._forget(task_id))
+        self._store.running.setdefault(turn.chat.id, {})[task_id] = task
+        task.add_done_callback(lambda _: self._store.running.get(turn.chat.id, {}).pop(task_id, None))
         return task_id
 
-    def _forget(self, task_id: str) -> None:
-        chat, _ = self._tasks.pop(task_id)
-        running = self._store.running.get(chat.id, [])
-        if task_id in running:
-            running.remove(task_id)
-
     async def _write(self, turn: Turn) -> None:
+        """Stopped before the first word, the message stays as it is: `done: false`, with nobody writing it any more."""
+        await asyncio.sleep(self._store.switches.begin_ms / 1000)
         try:
             if turn.model == models.FAILING:
                 turn.message["error"] = {"content": models.FAILURE}
@@ -133,55 +127,70 @@ class Completions:
                 turn.show(turn.message["content"], "incomplete")
             raise
         finally:
-            turn.message["done"] = True
-            turn.chat.updated_at = self._store.now()
+            self._finish(turn)
+
+    def _finish(self, turn: Turn) -> None:
+        """A reply that was deleted while it ran comes back, below nothing and without its model."""
+        turn.message["done"] = True
+        turn.chat.updated_at = self._store.now()
+        messages, message_id = tree.messages_of(turn.chat.body), turn.message["id"]
+        if message_id not in messages:
+            left = ("id", "role", "content", "done", "output", "error", "timestamp")
+            kept = {name: turn.message[name] for name in left if name in turn.message}
+            messages[message_id] = kept | {"parentId": None, "childrenIds": []}
+            turn.chat.body["history"]["currentId"] = turn.chat.current_message_id = message_id
 
     async def _write_text(self, turn: Turn) -> None:
-        text, told = models.reply(turn.prompt), ""
+        text = models.reply(turn.prompt)
         if turn.streams:
-            turn.message["output"] = []
-            for piece in _pieces(text):
-                await self._pause(turn.model)
-                told += piece
-                turn.show(told, "in_progress")
+            await self._stream(turn, text)
         else:
             counted = models.usage(turn.prompt, text)
             also = {"input_tokens": counted["prompt_tokens"], "output_tokens": counted["completion_tokens"]}
             turn.message["usage"] = counted | also
         turn.show(text, "completed")
 
+    async def _stream(self, turn: Turn, text: str) -> None:
+        told, turn.message["output"] = "", []
+        for piece in _pieces(text):
+            await self._pause(turn.model)
+            told += piece
+            turn.show(told, "in_progress")
+
     async def _pause(self, model: str) -> None:
         switches = self._store.switches
         await asyncio.sleep((switches.slow_word_ms if model == models.SLOW else switches.fast_word_ms) / 1000)
 
     async def list_tasks(self, _: Call) -> Any:
-        return {"tasks": list(self._tasks)}
+        return {"tasks": [task_id for running in self._store.running.values() for task_id in running]}
 
     async def list_chat_tasks(self, call: Call) -> Any:
         """Empty for anybody but the owner, and for a chat that is not there."""
         chat = self._store.owned(call.user, call.path("chat_id"))
-        return {"task_ids": list(self._store.running.get(chat.id, [])) if chat is not None else []}
+        return {"task_ids": list(self._store.running.get(chat.id, {})) if chat is not None else []}
 
     async def stop_task(self, call: Call) -> Any:
         task_id = call.path("task_id")
-        if task_id not in self._tasks:
-            return {"status": False, "message": f"Task with ID {task_id} not found."}
-        return await self._stop(task_id)
+        for running in self._store.running.values():
+            if task_id in running:
+                return await _stop(task_id, running[task_id])
+        return {"status": False, "message": f"Task with ID {task_id} not found."}
 
     async def stop_chat_tasks(self, call: Call) -> Any:
+        """All of them; the answer names the last."""
         chat = self._store.owned(call.user, call.path("chat_id"))
         if chat is None:
             raise not_found()
         answer: dict[str, Any] = {"status": True, "message": "No tasks found."}
-        for task_id in list(self._store.running.get(chat.id, [])):
-            answer = await self._stop(task_id)
+        for task_id, task in list(self._store.running.get(chat.id, {}).items()):
+            answer = await _stop(task_id, task)
         return answer
 
-    async def _stop(self, task_id: str) -> dict[str, Any]:
-        _, task = self._tasks[task_id]
-        task.cancel()
-        await asyncio.wait({task})
-        return {"status": True, "message": f"Task {task_id} successfully stopped."}
+
+async def _stop(task_id: str, task: asyncio.Task[None]) -> dict[str, Any]:
+    task.cancel()
+    await asyncio.wait({task})
+    return {"status": True, "message": f"Task {task_id} successfully stopped."}
 
 
 def _pieces(text: str) -> list[str]:

@@ -118,7 +118,7 @@ class OpenWebUI:
             "folders": [asdict(folder) for folder in self.store.folders.values()],
             "tags": self.store.tags,
             "shares": [asdict(share) for share in self.store.shares.values()],
-            "tasks": [task for tasks in self.store.running.values() for task in tasks],
+            "tasks": [task_id for running in self.store.running.values() for task_id in running],
         }
 
     def emit(self, chat_id: str | None, text: str | None, role: str | None) -> dict[str, str]:

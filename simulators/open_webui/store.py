@@ -1,5 +1,6 @@
 """Everything this server holds, and the shapes in which it tells it."""
 
+import asyncio
 import copy
 import time
 import uuid
@@ -10,16 +11,16 @@ from simulators.control import Clock
 from simulators.open_webui import tree
 from simulators.open_webui.accounts import User
 
-WORDS_PAUSE_MS = 250.0
-
 
 @dataclass
 class Switches:
     """What a test wants to be another way."""
 
     version: str = "0.12.4"
+    begin_ms: float = 20.0
+    """Until the model's first word. A reply that is stopped before it stays `done: false` for ever."""
     fast_word_ms: float = 5.0
-    slow_word_ms: float = WORDS_PAUSE_MS
+    slow_word_ms: float = 250.0
     page_size: int = 60
     folder_page_size: int = 10
 
@@ -116,7 +117,7 @@ class Share:
 
 
 class Store:
-    """Chats, folders, tags and shares of all users. `running`: chat id → ids of the tasks that write into it."""
+    """Chats, folders, tags and shares of all users. `running`: chat id → task id → the task that writes into it."""
 
     def __init__(self, clock: Clock = time.time, switches: Switches | None = None) -> None:
         self.clock = clock
@@ -126,9 +127,11 @@ class Store:
         self.tags: dict[str, dict[str, str]] = {}
         """User id → tag id → name, in the order of their first use."""
         self.shares: dict[str, Share] = {}
-        self.running: dict[str, list[str]] = {}
+        self.running: dict[str, dict[str, asyncio.Task[None]]] = {}
 
     def clear(self) -> None:
+        for chat_id in list(self.running):
+            self.stop_all(chat_id)
         for held in (self.chats, self.folders, self.tags, self.shares, self.running):
             held.clear()
 
@@ -186,11 +189,16 @@ class Store:
         return chat
 
     def remove_chat(self, chat: Chat) -> None:
-        self.running.pop(chat.id, None)
+        self.stop_all(chat.id)
         del self.chats[chat.id]
         if chat.share_id is not None:
             self.shares.pop(chat.share_id, None)
         self.forget_unused_tags(chat.user_id, chat.tags)
+
+    def stop_all(self, chat_id: str) -> None:
+        """Nothing writes into this chat any more, and nobody finds the tasks."""
+        for task in self.running.pop(chat_id, {}).values():
+            task.cancel()
 
     def forget_unused_tags(self, user_id: str, tag_ids: list[str]) -> None:
         used = {tag for chat in self.chats.values() if chat.user_id == user_id for tag in chat.tags}

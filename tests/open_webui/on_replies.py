@@ -95,6 +95,7 @@ def stopping(asking: Asking) -> None:
     asking.wait_until(path, _has_text("r3"))
     asking.ask("stop one task", "POST", f"/api/tasks/stop/{task}", who="admin")
     asking.wait_until(path, _done("r3"))
+    _odd_endings(asking, chat)
     asking.ask("stop one task again", "POST", f"/api/tasks/stop/{task}", who="admin")
 
 
@@ -115,3 +116,28 @@ def _record_growing(asking: Asking, name: str, path: str, message_id: str, begin
     assert len(text) < len(" ".join(f"word{place}" for place in range(200)))
     assert message["output"][0]["content"][0]["text"] == text
     message["content"] = message["output"][0]["content"][0]["text"] = "<the beginning>"
+
+
+def _odd_endings(asking: Asking, chat: str) -> None:
+    """A reply that is deleted while it runs, two at once, and a chat that is deleted below its reply."""
+    path = f"{CHATS}/{chat}"
+    slow = {"model": "fake-slow"}
+    asking.quietly("POST", COMPLETE, json=_turn(chat, "4", "a3", "long please") | slow)
+    asking.wait_until(path, _has_text("r4"))
+    asking.ask("running reply deleted", "DELETE", f"{path}/messages/r4")
+    asking.ask("stop the deleted reply", "POST", f"/api/tasks/chat/{chat}/stop")
+    back = asking.wait_until(path, lambda now: "r4" in now["chat"]["history"]["messages"])
+    begins = _text(back, "r4").split(" ")[0]
+    _record_growing(asking, "deleted reply is back", path, "r4", begins)
+    for number in ("5", "6"):
+        answer = asking.quietly("POST", COMPLETE, json=_turn(chat, number, "a3", "long please") | slow)
+        asking.know(f"#task {number}", answer["task_ids"][0])
+    asking.ask("two tasks", "GET", f"/api/tasks/chat/{chat}")
+    asking.wait_until(path, _has_text("r6"))
+    asking.ask("stop two tasks", "POST", f"/api/tasks/chat/{chat}/stop")
+    gone = create(asking, "gone", "chat to delete below its reply", {"title": "Gone", "history": tree("a3")})
+    task = asking.quietly("POST", COMPLETE, json=_turn(gone, "2", "a3", "long please") | slow)["task_ids"][0]
+    asking.know("#last task", task)
+    asking.wait_until(f"{CHATS}/{gone}", _has_text("r2"))
+    asking.ask("chat deleted below its reply", "DELETE", f"{CHATS}/{gone}")
+    asking.ask("its task is gone too", "POST", f"/api/tasks/stop/{task}", who="admin")

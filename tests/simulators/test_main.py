@@ -6,11 +6,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 
 import httpx
 import pytest
 
-from simulators import kodey
+from simulators import kodey, open_webui
+from simulators.seed import talks
 
 
 @contextmanager
@@ -29,9 +31,20 @@ def started(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, 
 
 
 def test_every_vendor_answers_once_ready_is_printed() -> None:
-    with started("kodey:0") as (_, urls):
+    with started("kodey:0", "open_webui:0") as (_, urls):
         answer = httpx.get(f"{urls['kodey']}/chat", headers={"x-api-key": kodey.SECRET_KEY})
         assert len(answer.json()["chats"]) == 12
+        key = {"authorization": f"Bearer {open_webui.ADMIN_KEY}"}
+        everything = {"include_pinned": "true", "include_folders": "true"}
+        rows = httpx.get(f"{urls['open_webui']}/api/v1/chats/", params=everything, headers=key)
+        assert len(rows.json()) == 10  # and two are archived
+
+
+def test_the_seeded_chats_of_both_vendors_are_interleaved() -> None:
+    """So that one list over both shows both."""
+    times = {vendor: [talk.created_age for talk in talks(vendor)] for vendor in ("kodey", "open_webui")}
+    whose = [vendor for _, vendor in sorted((age, vendor) for vendor, ages in times.items() for age in ages)]
+    assert all(one != other for one, other in pairwise(whose))
 
 
 def test_without_a_seed_there_is_nothing() -> None:
