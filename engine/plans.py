@@ -164,7 +164,13 @@ class Plans:
     def _parse(self, text: str) -> DocumentNode:
         limits = self._limits
         try:
-            return parse(text, max_lexical_tokens=limits.tokens, max_comments=limits.comments)
+            # Selection sets without selections are not GraphQL, though graphql-core reads them unless told otherwise.
+            return parse(
+                text,
+                max_lexical_tokens=limits.tokens,
+                max_comments=limits.comments,
+                allow_empty_selection_sets=False,
+            )
         except GraphQLSyntaxError as error:
             if error.description.startswith(f"Document contains more than {limits.tokens} tokens"):
                 raise PlanRefused(
