@@ -1,6 +1,7 @@
 """A small schema and a formatter for the tests of the engine."""
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 from graphql import (
@@ -60,8 +61,9 @@ def _query() -> GraphQLObjectType:
 
 def _subscription() -> GraphQLObjectType:
     async def stream(_: Any, info: Any, **__: Any) -> AsyncIterator[Any]:
-        async for event in info.context["events"]():
-            yield event
+        async with aclosing(info.context["events"]()) as source:
+            async for event in source:
+                yield event
 
     def not_started(*_: Any, **__: Any) -> Any:
         raise GraphQLError("not for you", extensions={"code": "FORBIDDEN"})
