@@ -13,7 +13,7 @@ from websockets.typing import Subprotocol
 
 from switchboard.http.settings import TransportSettings
 from tests.switchboard.http.rawsocket import CLOSE, PING, PONG, RawSocket, raw_socket
-from tests.switchboard.http.toy import Served, ToySessions, serve
+from tests.switchboard.http.toy import Served, ToySessions, serve, until
 
 pytestmark = pytest.mark.anyio
 
@@ -22,13 +22,6 @@ pytestmark = pytest.mark.anyio
 async def served() -> AsyncIterator[Served]:
     async with serve() as served:
         yield served
-
-
-async def until(condition: Any) -> None:
-    """Wait for what another task brings about; turns of the loop, no clock."""
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110  what is waited for lies inside the server, which has no event for it
-            await asyncio.sleep(0.001)
 
 
 # Handshake

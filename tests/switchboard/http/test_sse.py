@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from switchboard.http.settings import TransportSettings
-from tests.switchboard.http.toy import Served, ToySessions, serve
+from tests.switchboard.http.toy import Served, ToySessions, serve, until
 
 pytestmark = pytest.mark.anyio
 
@@ -218,9 +218,7 @@ async def test_reader_that_does_not_read_is_left() -> None:
         )
         async with httpx.AsyncClient() as client:
             assert (await client.post(served.url, json={"query": "{ hello }"})).status_code == 200
-        async with asyncio.timeout(10):
-            while not (served.sessions.opened and served.sessions.opened[0].closed):  # noqa: ASYNC110  the server has no event for it
-                await asyncio.sleep(0.01)
+        await until(lambda: served.sessions.opened and served.sessions.opened[0].closed)
         writer.close()
         with contextlib.suppress(OSError):
             await writer.wait_closed()

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -106,6 +106,11 @@ class Subscription:
     @strawberry.subscription
     async def count(self, to: int) -> AsyncIterator[int]:
         for number in range(1, to + 1):
+            yield number
+
+    @strawberry.subscription
+    async def numbers(self, after: int, to: int) -> AsyncIterator[int]:
+        for number in range(after + 1, to + 1):
             yield number
 
     @strawberry.subscription
@@ -224,7 +229,7 @@ class Served:
 
 @contextlib.asynccontextmanager
 async def serve(
-    sessions: ToySessions | None = None, engine: Engine | None = None, **options: Any
+    sessions: ToySessions | None = None, engine: Engine | None = None, *, port: int = 0, **options: Any
 ) -> AsyncIterator[Served]:
     """Serve the toy schema with uvicorn as the gateway is served. Afterwards no task of it may remain."""
     sessions = sessions or ToySessions()
@@ -233,7 +238,7 @@ async def serve(
     config = uvicorn.Config(
         endpoint,  # type: ignore[arg-type]
         host="127.0.0.1",
-        port=0,
+        port=port,
         ws="websockets-sansio",
         http="httptools",
         lifespan="off",
@@ -257,6 +262,13 @@ async def serve(
     assert not remaining, f"tasks remain: {remaining}"
     assert not server.server_state.connections, "connections remain"
     assert all(session.closed for session in sessions.opened), "a session was not closed"
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait for what another task brings about; turns of the loop, no clock."""
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110  what is waited for lies inside the server, which has no event for it
+            await asyncio.sleep(0.001)
 
 
 class EmbeddedServer(uvicorn.Server):
