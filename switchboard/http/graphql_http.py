@@ -7,7 +7,6 @@ credential learns nothing of the schema and has no body read.
 import logging
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
-from urllib.parse import unquote_plus
 
 from graphql import OperationType
 
@@ -104,7 +103,7 @@ class GraphQLOverHTTP:
             None,
             request_id=exchange.request_id,
             transport="sse" if accepted.prefers_stream else "http",
-            last_event_id=_last_event_id(headers),
+            last_event_id=headers.get("last-event-id") or None,
         )
         try:
             if scope["method"] == "POST":
@@ -179,8 +178,3 @@ def _check_content_type(content_type: str | None) -> None:
                 "Reading the body: its charset is not UTF-8. Send application/json in UTF-8.",
                 headers={"Accept": "application/json"},
             )
-
-
-def _last_event_id(headers: Mapping[str, str]) -> str | None:
-    value = headers.get("last-event-id")
-    return unquote_plus(value) if value and "%" in value else value or None
