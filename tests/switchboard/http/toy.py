@@ -109,9 +109,11 @@ class Subscription:
             yield number
 
     @strawberry.subscription
-    async def numbers(self, after: int, to: int) -> AsyncIterator[int]:
+    async def numbers(self, after: int, pause_at: int, to: int) -> AsyncIterator[int]:
         for number in range(after + 1, to + 1):
             yield number
+            if number == pause_at:
+                await asyncio.Event().wait()
 
     @strawberry.subscription
     async def ticks(self, info: strawberry.Info) -> AsyncIterator[str]:

@@ -73,7 +73,8 @@ async function resume() {
   const seen = [];
   for (;;) {
     try {
-      const query = 'subscription($after: Int!) { numbers(after: $after, to: 6) }';
+      // The second number is followed by nothing on its connection, so that the break falls exactly there.
+      const query = 'subscription($after: Int!) { numbers(after: $after, pauseAt: 2, to: 6) }';
       for await (const { data } of client.iterate({ query, variables: { after: seen.at(-1) ?? 0 } })) {
         seen.push(data.numbers);
         if (seen.length === 2) socket.terminate();
