@@ -36,6 +36,9 @@ async function post(address: URL, request: FetcherParams, headers: Headers): Pro
   return (await response.json()) as ExecutionResult;
 }
 
+/** How the gateway closes the socket of a key that it does not take: asking again changes nothing. */
+const FORBIDDEN = 4403;
+
 /** One socket for all subscriptions of one credential; another credential gets another socket. */
 class Sockets {
   #client: Client | null = null;
@@ -62,7 +65,12 @@ class Sockets {
     const credential = JSON.stringify(params);
     if (this.#client === null || credential !== this.#credential) {
       void this.#client?.dispose();
-      this.#client = createClient({ url: socketAddress(this.address), connectionParams: params, retryAttempts: 3 });
+      this.#client = createClient({
+        url: socketAddress(this.address),
+        connectionParams: params,
+        retryAttempts: 3,
+        shouldRetry: (event) => event instanceof CloseEvent && event.code !== FORBIDDEN,
+      });
       this.#credential = credential;
     }
     return this.#client;
