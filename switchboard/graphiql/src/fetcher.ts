@@ -83,6 +83,7 @@ function socketAddress(address: URL): string {
   return url.href;
 }
 
-function closed(event: CloseEvent): Error {
-  return new Error(`The gateway closed the socket with ${event.code}${event.reason ? `: ${event.reason}` : ''}.`);
+/** What GraphiQL shows of it: a plain object, because of an `Error` it would show the stack too. */
+function closed(event: CloseEvent): { message: string } {
+  return { message: `The gateway closed the socket with ${event.code} ${event.reason}`.trim() };
 }
