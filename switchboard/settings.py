@@ -8,6 +8,7 @@ written as `env:NAME`: the value of that variable. They stay unresolved here and
 import os
 import re
 from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -36,6 +37,9 @@ def _split(value: object) -> object:
     """In the environment a list is written with commas."""
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
+
+_file: ContextVar[Path | None] = ContextVar("settings file", default=None)
+"""The file of the settings being read; `Settings(...)` by itself reads none."""
 
 Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 
@@ -250,7 +254,7 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The command line wins over the environment, the environment over the file."""
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=_file.get())
 
 
 def load_settings(config: Path | None = None, **overrides: Any) -> Settings:
@@ -265,11 +269,10 @@ def load_settings(config: Path | None = None, **overrides: Any) -> Settings:
         )
     path = chosen or DEFAULT_CONFIG
 
-    class _FromFile(Settings):
-        model_config = SettingsConfigDict(toml_file=path)
-
+    _refuse_unknown_variables(path)
+    token = _file.set(path)
     try:
-        loaded = _FromFile(**{name: value for name, value in overrides.items() if value is not None})
+        return Settings(**{name: value for name, value in overrides.items() if value is not None})
     except ValidationError as error:
         raise SettingsError(
             explain(error, path, setting_names())
@@ -278,8 +281,8 @@ def load_settings(config: Path | None = None, **overrides: Any) -> Settings:
         raise SettingsError(
             f"The settings in {path} and the environment cannot be read: {error}. Correct the place."
         ) from error
-    unknown_variables(os.environ, setting_names(), referred=_referred(loaded))
-    return loaded
+    finally:
+        _file.reset(token)
 
 
 def from_environment(value: str, *, setting: str, environment: Mapping[str, str] | None = None) -> str:
@@ -338,6 +341,8 @@ def _default_of(field: FieldInfo) -> str:
     return str(default)
 
 
-def _referred(settings: Settings) -> frozenset[str]:
-    """The variables that settings name as `env:NAME`."""
-    return frozenset(re.findall(r"env:(\w+)", settings.model_dump_json()))
+def _refuse_unknown_variables(path: Path) -> None:
+    """Raise `SettingsError` for a variable with our prefix that nothing reads; what is named as `env:NAME` is read."""
+    texts = [path.read_text(errors="replace") if path.is_file() else "", *os.environ.values()]
+    referred = frozenset(name for text in texts for name in re.findall(r"env:(\w+)", text))
+    unknown_variables(os.environ, setting_names(), referred=referred)
