@@ -42,12 +42,12 @@ def _cause(error: GraphQLError) -> BaseException | None:
     cause: BaseException | None = error.original_error
     while isinstance(cause, GraphQLError) and cause.original_error is not None:
         cause = cause.original_error
-    if cause is None and error.path is None:
-        return None
-    if cause is None or isinstance(cause, GraphQLError):
-        # graphql-core itself speaks while it executes: of an argument that a variable made impossible, or of our own value.
-        return None if error.message.startswith("Argument ") else cause or error
-    return cause
+    if cause is not None and not isinstance(cause, GraphQLError):
+        return cause
+    if error.path is None:
+        return None  # parsing, validation, or variables that do not fit
+    # graphql-core itself speaks while it executes: of an argument that a variable made impossible, or of our own value.
+    return None if error.message.startswith("Argument ") else cause or error
 
 
 def _given(error: GraphQLError) -> dict[str, Any]:

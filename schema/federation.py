@@ -43,7 +43,7 @@ def subgraph_sdl_of(schema: GraphQLSchema) -> str:
     """The clients' SDL with what a composer needs to know."""
     entities = set(entity_names(schema))
     lines = []
-    for line in graphql.print_schema(schema).splitlines():
+    for line in graphql.print_schema(graphql.lexicographic_sort_schema(schema)).splitlines():
         words = line.split()
         # A definition stands at the beginning of a line; in descriptions nothing does that ends with a brace.
         if words[:1] == ["type"] and line.endswith("{") and not line.startswith(" "):
@@ -80,7 +80,7 @@ def _service(sdl: str) -> GraphQLField:
 
 def _entities(schema: GraphQLSchema) -> GraphQLField:
     names = entity_names(schema)
-    union = GraphQLUnionType("_Entity", [schema.type_map[name] for name in names])  # type: ignore[misc]  # nodes are objects
+    union = GraphQLUnionType("_Entity", [schema.type_map[name] for name in names], resolve_type=_type_name)  # type: ignore[misc]  # nodes are objects
     representation = GraphQLScalarType("_Any", parse_value=_representation)
 
     async def resolve(_source: Any, info: graphql.GraphQLResolveInfo[Context], representations: list[Any]) -> list[Any]:
@@ -110,4 +110,9 @@ async def _entity(context: Context, known: set[str], representation: Mapping[str
         return None
     found = node_of(await nodes.node(context, id_))
     # A router that asks for a chat by the id of a folder asks for something that is not there.
-    return found if type(found).__name__ == type_name else None
+    return found if found is not None and _type_name(found) == type_name else None
+
+
+def _type_name(value: Any, *_: Any) -> str:
+    """Classes of nodes are named like their GraphQL types."""
+    return type(value).__name__

@@ -91,4 +91,4 @@ def client_sdl() -> str:
 
 def subgraph_sdl() -> str:
     """What a composer reads."""
-    return subgraph_sdl_of(graphql.lexicographic_sort_schema(public_schema))
+    return subgraph_sdl_of(public_schema)

@@ -10,6 +10,7 @@ from schema.enums import MirrorFate, Visibility
 from schema.mutation_parts import IDEMPOTENCY_KEY, REPLAYED, MutationPayload, mutation
 from schema.scalars import JSON, URL
 from schema.source import Source
+from schema.user_error import user_errors
 
 
 @strawberry.input(description="One piece of what signs the gateway in at a source.")
@@ -122,18 +123,23 @@ class DisconnectSourcePayload(MutationPayload):
 class SourceMutations:
     @mutation("Connect your organization to a chat system. For admins.")
     async def connect_source(self, info: Info, input: Input[ConnectSourceInput]) -> ConnectSourcePayload:
-        connected = await sources.connect_source(
-            info.context,
-            key=input.key,
-            vendor=input.vendor,
-            display_name=input.display_name,
-            base_url=input.base_url,
-            credentials=_by_name(input.credentials) or {},
-            options=input.options,
-            dry_run=input.dry_run,
-            visibility=input.visibility,
-            idempotency_key=input.idempotency_key,
-        )
+        try:
+            connected = await sources.connect_source(
+                info.context,
+                key=input.key,
+                vendor=input.vendor,
+                display_name=input.display_name,
+                base_url=input.base_url,
+                credentials=_by_name(input.credentials) or {},
+                options=input.options,
+                dry_run=input.dry_run,
+                visibility=input.visibility,
+                idempotency_key=input.idempotency_key,
+            )
+        except sources.ChecksFailed as failed:
+            return ConnectSourcePayload(
+                checks=[SourceCheck.of(check) for check in failed.checks], user_errors=user_errors([failed])
+            )
         return ConnectSourcePayload(
             source=None if connected.source is None else Source.of(connected.source),
             checks=[SourceCheck.of(check) for check in connected.checks],

@@ -114,7 +114,11 @@ class UpstreamError(UserError):
 def user_error_of(error: GatewayError, code: UserErrorCode) -> UserError:
     """The GraphQL type that tells most of an expected failure. Paths of resolvers begin with a field of the input."""
     path = getattr(error, "path", ())
-    told: dict[str, Any] = {"code": code, "message": error.message, "path": ["input", *map(str, path)] if path else None}
+    told: dict[str, Any] = {
+        "code": code,
+        "message": error.message,
+        "path": ["input", *map(str, path)] if path else None,
+    }
     match error:
         case errors.NotFound():
             missing = error.missing_id

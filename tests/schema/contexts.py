@@ -1,5 +1,6 @@
 """Contexts without a store: what a test needs to be known is put into the batches, and everything else is refused or missing."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any, cast
@@ -112,6 +113,14 @@ def a_refusing_context(error: GatewayError, *sources: Source) -> Context:
     return context
 
 
+def fail(context: Context, load: Any, key: Any, error: BaseException) -> None:
+    """Make `load` fail for `key` alone."""
+    context.batches.know(load, key, None)
+    future = asyncio.get_running_loop().create_future()
+    future.set_exception(error)
+    context.batches._values[load][key] = future
+
+
 async def run(context: Context, document: str, variables: Mapping[str, Any] | None = None) -> ExecutionResult:
     """Execute a document on the clients' schema."""
     return await graphql(public_schema, document, context_value=context, variable_values=dict(variables or {}))
@@ -123,5 +132,3 @@ async def data_of(context: Context, document: str, variables: Mapping[str, Any] 
     assert result.errors is None, result.errors
     assert result.data is not None
     return result.data
-
-

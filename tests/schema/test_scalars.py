@@ -62,7 +62,9 @@ def test_json_takes_objects_only(value: object) -> None:
         read_object(value)
 
 
-@pytest.mark.parametrize("value", ["example.com", "ftp://example.com", "javascript:alert(1)", "https://", "http:// x", 1])
+@pytest.mark.parametrize(
+    "value", ["example.com", "ftp://example.com", "javascript:alert(1)", "https://", "http:// x", 1]
+)
 def test_an_address_is_http_and_absolute(value: object) -> None:
     with pytest.raises(GraphQLError, match="URL takes"):
         read_address(value)
