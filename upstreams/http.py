@@ -7,6 +7,7 @@ size are there; nothing of it is repeated in a connector.
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
 
@@ -17,7 +18,7 @@ from upstreams.flights import SingleFlight
 from upstreams.policy import Call, UpstreamSettings, VendorPolicy
 from upstreams.quota import Quota
 from upstreams.redaction import Redactor
-from upstreams.transport import shared_transport
+from upstreams.transport import Transport
 
 
 def _ignore(call: Call) -> None:
@@ -89,10 +90,11 @@ class UpstreamClients:
         if self._http is None:
             allowed = self._settings.allow_private_addresses
             self._http = httpx.AsyncClient(
-                transport=self._given_transport or shared_transport(allow_private_addresses=allowed),
+                transport=self._given_transport or Transport(allow_private_addresses=allowed),
                 timeout=None,  # deadlines are kept by the client, over the whole call
                 follow_redirects=False,
                 trust_env=False,
+                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),  # none: two sources may share a host
                 headers={"User-Agent": self._settings.user_agent},
             )
         return self._http

@@ -1,25 +1,26 @@
 """What the real transport says about a broken request, and where it refuses to go."""
 
 import asyncio
+import socket
 
 import httpx
 import pytest
+from aiohttp.abc import AbstractResolver, ResolveResult
 
-from tests.upstreams.wire import Act, Exchange, wire
+from tests.upstreams.wire import Act, Exchange, Wire, wire
 from upstreams.transport import (
     AddressRefused,
-    PublicTransport,
+    Transport,
     certainly_not_sent,
     is_broken_connection,
     is_public,
-    shared_transport,
 )
 
 pytestmark = pytest.mark.anyio
 
 
 async def post(url: str, transport: httpx.AsyncBaseTransport | None = None) -> httpx.Response:
-    real = transport or shared_transport(allow_private_addresses=True)
+    real = transport or Transport(allow_private_addresses=True)
     async with httpx.AsyncClient(transport=real, timeout=None, trust_env=False) as client:
         return await client.post(url, content=b'{"text": "hello"}')
 
@@ -59,7 +60,7 @@ async def another_protocol(exchange: Exchange) -> None:
     exchange.drop()
 
 
-@pytest.mark.parametrize("own_pool", [False, True], ids=["pyreqwest", "httpx"])
+@pytest.mark.parametrize("own_pool", [False, True], ids=["aiohttp", "httpx"])
 async def test_refused_port_is_certainly_not_sent(own_pool: bool) -> None:
     server = await asyncio.start_server(lambda r, w: None, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
@@ -74,10 +75,9 @@ async def test_name_without_address_is_certainly_not_sent() -> None:
     assert certainly_not_sent(await failure_of("http://nowhere.invalid/"))
 
 
-@pytest.mark.parametrize("own_pool", [False, True], ids=["pyreqwest", "httpx"])
+@pytest.mark.parametrize("own_pool", [False, True], ids=["aiohttp", "httpx"])
 @pytest.mark.parametrize("act", [drop, half_a_head, half_a_body, half_a_chunk, reset, another_protocol])
 async def test_request_that_was_read_counts_as_perhaps_executed(act: Act, own_pool: bool) -> None:
-    """pyreqwest calls the first of these a `ConnectError`, as it does a refused port."""
     async with wire(act) as server:
         error = await failure_of(server.url, httpx.AsyncHTTPTransport() if own_pool else None)
         assert server.lines == ["POST /"]
@@ -129,50 +129,74 @@ def test_address_is_public(address: str) -> None:
     assert is_public(address)
 
 
-async def test_private_address_is_refused_before_anything_is_sent() -> None:
+class Names(AbstractResolver):
+    """Leads every name to the given addresses, and counts how often it was asked."""
+
+    def __init__(self, *addresses: str) -> None:
+        self._addresses = addresses
+        self.asked: list[str] = []
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        self.asked.append(host)
+        return [
+            ResolveResult(hostname=host, host=address, port=port, family=socket.AF_INET, proto=0, flags=0)
+            for address in self._addresses
+        ]
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "[::ffff:127.0.0.1]"])
+async def test_private_address_is_refused_before_anything_is_sent(host: str) -> None:
     async with wire(drop) as server:
-        error = await failure_of(server.url, shared_transport(allow_private_addresses=False))
+        error = await failure_of(f"http://{host}:{port_of(server)}/", Transport(allow_private_addresses=False))
         assert isinstance(error, AddressRefused)
         assert certainly_not_sent(error)
         assert server.connections == 0
 
 
 async def test_name_that_leads_to_a_private_address_is_refused() -> None:
-    async def resolve(host: str, port: int) -> list[str]:
-        return ["1.1.1.1", "127.0.0.1"]
-
+    names = Names("1.1.1.1", "127.0.0.1")
     async with wire(drop) as server:
-        error = await failure_of(f"http://public.test:{server.url.rsplit(':', 1)[1]}/", PublicTransport(resolve))
+        transport = Transport(allow_private_addresses=False, resolver=names)
+        error = await failure_of(f"http://public.test:{port_of(server)}/", transport)
         assert isinstance(error, AddressRefused)
         assert server.connections == 0
+    assert names.asked
 
 
-async def test_name_that_does_not_resolve_is_refused() -> None:
-    async def resolve(host: str, port: int) -> list[str]:
-        raise OSError("no such name")
-
-    assert certainly_not_sent(await failure_of("http://public.test/", PublicTransport(resolve)))
-
-
-async def test_connection_is_pinned_to_the_checked_address(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_connection_goes_to_the_address_that_was_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     """A name that answers "public" first and "private" when connecting would otherwise lead inside."""
-    asked: list[str] = []
-
-    async def resolve(host: str, port: int) -> list[str]:
-        asked.append(host)
-        return ["127.0.0.1"]
-
+    names = Names("127.0.0.1")
+    checked: list[str] = []
     # Loopback stands in for a public address: nothing else may be reached from a test.
-    monkeypatch.setattr("upstreams.transport.is_public", lambda address: True)
+    monkeypatch.setattr("upstreams.transport.is_public", lambda address: not checked.append(address))
 
     async def answer(exchange: Exchange) -> None:
-        await exchange.answer(exchange.head.split("Host: ")[1].split("\r\n")[0])
+        await exchange.answer(exchange.head.split("host: ")[1].split("\r\n")[0])
 
     async with wire(answer) as server:
-        port = server.url.rsplit(":", 1)[1]
-        async with httpx.AsyncClient(transport=PublicTransport(resolve), timeout=None) as client:
+        transport = Transport(allow_private_addresses=False, resolver=names)
+        async with httpx.AsyncClient(transport=transport, timeout=None) as client:
             for _ in range(2):
-                response = await client.get(f"http://no-such-name.invalid:{port}/")
-                assert response.json() == f"no-such-name.invalid:{port}"
+                response = await client.get(f"http://no-such-name.invalid:{port_of(server)}/")
+                assert response.json() == f"no-such-name.invalid:{port_of(server)}"
         assert server.connections == 1
-    assert asked == ["no-such-name.invalid"]
+    assert "127.0.0.1" in checked
+    assert names.asked == ["no-such-name.invalid"]
+
+
+async def test_path_arrives_as_it_was_escaped() -> None:
+    async def answer(exchange: Exchange) -> None:
+        await exchange.answer()
+
+    async with wire(answer) as server:
+        await post(f"{server.url}/a%2Fb/%252e%252e/c%20d?x=a%26b+c%25")
+        assert server.lines == ["POST /a%2Fb/%252e%252e/c%20d?x=a%26b+c%25"]
+
+
+def port_of(server: Wire) -> str:
+    return server.url.rsplit(":", 1)[1]

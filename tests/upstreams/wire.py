@@ -53,6 +53,7 @@ class Wire:
     url: str = ""
     lines: list[str] = field(default_factory=list)
     connections: int = 0
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
     disconnected: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -77,14 +78,20 @@ async def wire(*acts: Act) -> AsyncIterator[Wire]:
                 )
                 exchange = Exchange(head, await reader.readexactly(length), writer)
                 state.lines.append(exchange.line)
+                state.asked.set()
                 work = asyncio.ensure_future(acts[min(len(state.lines), len(acts)) - 1](exchange))
                 gone = asyncio.ensure_future(reader.read(1))
+                gone.add_done_callback(lambda done: done.cancelled() or done.exception())  # a reset is no news twice
                 await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
                 if not work.done():
                     state.disconnected.set()
                     work.cancel()
                     return
-                await work
+                try:
+                    await work
+                except ConnectionError:
+                    state.disconnected.set()
+                    return
                 if writer.is_closing():
                     gone.cancel()
                     return
@@ -133,9 +140,11 @@ class Scripted(httpx.AsyncBaseTransport):
 
     handler: Callable[[httpx.Request], httpx.Response | Awaitable[httpx.Response]]
     requests: list[httpx.Request] = field(default_factory=list)
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(request)
+        self.asked.set()
         answer = self.handler(request)
         return answer if isinstance(answer, httpx.Response) else await answer
 
