@@ -36,7 +36,7 @@ async def service() -> AsyncIterator[SignInService]:
 
 def a_verifier(service: SignInService, **changes: Any) -> TokenVerifier:
     settings = JwtSettings(**{"issuer": ISSUER, "audience": AUDIENCE, "jwks_url": service.url, **changes})
-    return TokenVerifier(settings)
+    return TokenVerifier(settings, now=lambda: NOW)
 
 
 async def assert_refused(verifier: TokenVerifier, token: str, reason: str) -> None:
