@@ -45,6 +45,9 @@ format: $(VENV)/.dev ## format and mend what can be mended
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+readme: $(VENV)/.runtime ## write the generated tables of README.md anew
+	$(BIN)/python -m switchboard.documentation
+
 schema: $(VENV)/.runtime ## write schema/schema.graphql anew after a change
 	$(BIN)/switchboard schema > schema/schema.graphql.new && mv schema/schema.graphql.new schema/schema.graphql
 

@@ -59,7 +59,7 @@ def capabilities() -> str:
             if support.note:
                 notes.append(f"- `{vendor}`, {_words(capability)}: {support.note}")
         lines.append(f"| {_words(capability)} | {' | '.join(cells)} |")
-    return "\n".join([*lines, "", *notes])
+    return "\n".join([*lines, "", "<details><summary>Limits worth knowing</summary>", "", *notes, "", "</details>"])
 
 
 def _words(capability: Capability) -> str:

@@ -62,9 +62,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 
         acme, beta = await store.database.write(unit)
         told: list[None] = []
-        gateway = a_gateway(
-            store, clock=lambda: T0, access_changed=lambda: told.append(None), default_issuer=ISSUER
-        )
+        gateway = a_gateway(store, clock=lambda: T0, access_changed=lambda: told.append(None), default_issuer=ISSUER)
         yield World(gateway, acme, beta, told)
 
 
@@ -170,9 +168,7 @@ async def test_a_cursor_of_another_list_or_tenant_is_refused(world: World) -> No
 
 
 async def test_who_creates_an_organization_is_its_admin_and_it_has_a_local_source(world: World) -> None:
-    made, replayed = await under_test.create_organization(
-        world.ann(), slug="new", name="  New  ", idempotency_key=None
-    )
+    made, replayed = await under_test.create_organization(world.ann(), slug="new", name="  New  ", idempotency_key=None)
     assert (made.slug, made.name, replayed) == ("new", "New", False)
     member = await world.gateway.store.organizations.member(made.id, ISSUER, "ann")
     assert member is not None
