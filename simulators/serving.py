@@ -40,6 +40,13 @@ class Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         yield
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Who still waits for an answer is left at once, as by a vendor that goes down: a delay may last a minute."""
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, DroppableProtocol):
+                connection.transport.close()
+        await super().shutdown(sockets)
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.accepting.set()

@@ -46,5 +46,15 @@ def unexplained(real: dict[str, Any], simulated: dict[str, Any]) -> list[str]:
     return sorted(lines)
 
 
+def unneeded(real: dict[str, Any], simulated: dict[str, Any]) -> list[str]:
+    """Reasons that no difference needs any more."""
+    told = [(name, path) for name in real for path, _, _ in differences(real[name], simulated[name])]
+    return [
+        reason
+        for step, where, reason in ACCEPTED
+        if not any(re.fullmatch(step, name) and re.fullmatch(where, path) for name, path in told)
+    ]
+
+
 def _accepted(name: str, path: str) -> bool:
     return any(re.fullmatch(step, name) and re.fullmatch(where, path) for step, where, _ in ACCEPTED)

@@ -126,13 +126,13 @@ def _answer(step: Step, origin: str) -> dict[str, Any]:
 class Pseudonyms:
     """One stable UUID for each that was met, so that the files tell nothing of the server they came from."""
 
-    _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+    UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
     def __init__(self) -> None:
         self._met: dict[str, str] = {}
 
     def replace(self, told: dict[str, Any]) -> Any:
-        return json.loads(self._UUID.sub(self._other, json.dumps(told)))
+        return json.loads(self.UUID.sub(self._other, json.dumps(told)))
 
     def _other(self, found: re.Match[str]) -> str:
         met = found[0]

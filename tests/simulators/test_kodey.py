@@ -1,7 +1,10 @@
 """Kodey's documented quirks, one rule per test; what the documents leave open is tested as a switch."""
 
+import json
 from collections.abc import AsyncIterator
 from datetime import datetime
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -9,6 +12,7 @@ import pytest
 from simulators import kodey
 from simulators.serving import serve
 
+ANSWERS = Path(__file__).parents[1] / "upstreams" / "answers" / "kodey"
 pytestmark = pytest.mark.anyio
 
 
@@ -69,6 +73,28 @@ async def test_sending_answers_the_reply_and_only_the_list_knows_the_question(cl
     question, answer = (await client.get(path)).json()["messages"]
     assert set(question) == {"id", "content", "role", "createdAt"}
     assert (question["content"], answer["id"]) == ("hi", reply["id"])
+
+
+def documented(name: str) -> dict[str, Any]:
+    answer: dict[str, Any] = json.loads((ANSWERS / f"{name}.json").read_text())
+    return answer
+
+
+def keys_of(body: Any) -> Any:
+    """The keys, those of the first row of a list included."""
+    if isinstance(body, list):
+        return [keys_of(one) for one in body[:1]]
+    return {key: keys_of(value) for key, value in body.items()} if isinstance(body, dict) else None
+
+
+@pytest.mark.parametrize("name", ["create_chat", "list_chats", "send_message", "list_messages", "bad_request"])
+async def test_an_answer_has_the_documented_keys(client: httpx.AsyncClient, name: str) -> None:
+    """The page's own examples, which the connectors read too."""
+    page = documented(name)
+    path = page["request"]["path"].replace("chat_1", "chat_seed00")
+    answer = await client.request(page["request"]["method"], path, json=page["request"]["body"])
+    assert answer.status_code == page["status"]
+    assert keys_of(answer.json()) == keys_of(page["body"])
 
 
 async def test_deleting_has_no_content_and_only_once(client: httpx.AsyncClient) -> None:

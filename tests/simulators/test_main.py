@@ -2,11 +2,13 @@
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -57,6 +59,20 @@ def test_a_signal_ends_it_quietly(number: signal.Signals) -> None:
     with started("kodey:0") as (process, _):
         process.send_signal(number)
         _, errors = process.communicate(timeout=10)
+    assert (process.returncode, errors) == (0, "")
+
+
+def test_a_caller_that_waits_does_not_hold_it() -> None:
+    with started("kodey:0") as (process, urls):
+        url = urls["kodey"]
+        httpx.post(f"{url}/__control/faults", json={"delay_ms": 60_000})
+        target = urlsplit(url)
+        with socket.create_connection((target.hostname or "", target.port or 80)) as waiting:
+            waiting.sendall(b"GET /chat HTTP/1.1\r\nHost: x\r\n\r\n")
+            while not httpx.get(f"{url}/__control/calls").json():
+                pass
+            process.terminate()
+            _, errors = process.communicate(timeout=10)
     assert (process.returncode, errors) == (0, "")
 
 
