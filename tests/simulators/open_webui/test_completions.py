@@ -34,9 +34,9 @@ async def texts_until_done(client: httpx.AsyncClient, chat_id: str) -> list[str]
 
 
 async def test_the_text_grows_until_it_is_done(client: httpx.AsyncClient) -> None:
-    chat_id = (await send(client, "one two three"))["chat_id"]
-    seen = await texts_until_done(client, chat_id)
-    assert seen[-1] == "Echo 1: one two three"
+    text = " ".join(f"w{place}" for place in range(40))
+    seen = await texts_until_done(client, (await send(client, text))["chat_id"])
+    assert seen[-1] == f"Echo 1: {text}"
     assert len(set(seen)) > 2
     assert all(later.startswith(earlier) for earlier, later in pairwise(seen))
 
