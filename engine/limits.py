@@ -186,12 +186,17 @@ class Measure:
             return len(value.values)
         if not isinstance(value, VariableNode):
             return 1
-        known = (self._variables or {}).get(value.name.value)
+        return self._size_of_variable(value.name.value)
+
+    def _size_of_variable(self, name: str) -> int:
+        """Its value or its default; a page where neither is known, and at least a page as long as no values are at hand."""
+        default = self._defaults.get(name)
+        if self._variables is None:
+            return max(self._limits.page_size, default or 0)
+        known = self._variables.get(name, default)
         if isinstance(known, int):
             return min(CEILING, known)
-        if isinstance(known, list):
-            return len(known)
-        return max(self._limits.page_size, self._defaults.get(value.name.value, 0))
+        return len(known) if isinstance(known, list) else self._limits.page_size
 
 
 def _int_of(node: IntValueNode) -> int:

@@ -161,6 +161,12 @@ async def test_size_by_variable_is_its_value_or_a_page(variables: dict[str, Any]
     assert figures.sizes_unknown
 
 
+async def test_default_of_a_variable_is_its_size_where_the_client_sends_none() -> None:
+    query = "query($n: Int = 7) { list(first: $n) { a } }"
+    assert measure(query, {}).cost == 8
+    assert measure(query, {"n": 9}).cost == 10
+
+
 async def test_default_of_a_variable_counts_where_it_is_larger_than_a_page() -> None:
     assert measure("query($n: Int = 5000) { list(first: $n) { a } }").cost == 5001
 
