@@ -126,7 +126,7 @@ async def test_4410_for_a_reader_that_does_not_read() -> None:
     settings = TransportSettings(ws_queue_bytes=10_000, ws_slow_reader_seconds=0.2)
     async with serve(settings=settings) as served, raw_socket(served.port, receive_buffer=4096) as socket:
         await socket.initialise()
-        socket.subscribe("1", "subscription { flood(first: 100, times: 1000000) }")
+        socket.subscribe("1", "subscription { flood(first: 5000, times: 1000000) }")
         # Meanwhile another socket is served as ever.
         async with raw_socket(served.port) as other:
             await other.initialise()
@@ -153,7 +153,7 @@ async def test_4410_reaches_a_reader_that_reads_again() -> None:
     settings = TransportSettings(ws_queue_bytes=10_000, ws_slow_reader_seconds=0.1)
     async with serve(settings=settings) as served, raw_socket(served.port, receive_buffer=4096) as socket:
         await socket.initialise()
-        socket.subscribe("1", "subscription { flood(first: 100, times: 1000000) }")
+        socket.subscribe("1", "subscription { flood(first: 5000, times: 1000000) }")
         connection = next(iter(served.server.server_state.connections))
         await until(lambda: not connection.writable.is_set())  # type: ignore[union-attr]
         await asyncio.sleep(0.3)

@@ -211,7 +211,7 @@ async def test_reader_that_does_not_read_is_left() -> None:
     settings = TransportSettings(write_timeout_seconds=0.1)
     async with serve(settings=settings) as served:
         _, writer = await asyncio.open_connection("127.0.0.1", served.port, limit=1024)
-        body = b'{"query":"subscription { flood(first: 100, times: 1000000) }"}'
+        body = b'{"query":"subscription { flood(first: 5000, times: 1000000) }"}'
         writer.write(
             b"POST /graphql HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\nContent-Type: application/json\r\n"
             b"Content-Length: %d\r\n\r\n%b" % (len(body), body)

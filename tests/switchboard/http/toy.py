@@ -293,3 +293,13 @@ class EmbeddedServer(uvicorn.Server):
     async def startup(self, sockets: Any = None) -> None:
         await super().startup(sockets)
         self.ready.set()
+
+    async def shutdown(self, sockets: Any = None) -> None:
+        """As uvicorn's, without its pauses of a tenth of a second."""
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        await until(lambda: not self.server_state.connections and not self.server_state.tasks)
+        for server in self.servers:
+            await server.wait_closed()
