@@ -3,7 +3,7 @@ import { useEffect, useMemo, useState } from 'react';
 
 import icon from './icon.svg';
 import { parseHeaders } from './credentials';
-import { EXAMPLES } from './examples';
+import { examples } from './examples';
 import { createFetcher } from './fetcher';
 import { storage } from './storage';
 
@@ -24,7 +24,7 @@ export function Explorer({ address, headers }: ExplorerProps) {
   const settled = useSettled(typed);
   // GraphiQL reads the schema again when it is given another fetcher: a key typed into the headers tab opens the docs.
   const fetcher = useMemo(() => createFetcher(address, parseHeaders(settled)), [address, settled]);
-  const tabs = useMemo(() => EXAMPLES(headers), [headers]);
+  const tabs = useMemo(() => examples(headers), [headers]);
   return (
     <GraphiQL
       fetcher={fetcher}
