@@ -238,12 +238,14 @@ def _of_chat(happened: live.Happened) -> ChatEvent:
     cursor, occurred_at = EventCursor(happened.cursor), happened.occurred_at
     id_ = strawberry.ID(chat_id(event.source_id, event.chat_id))
     if event.kind is EventKind.READ_STATE_CHANGED:
-        read_up_to = message_id(event.source_id, event.chat_id, event.native_id) if event.native_id else None
+        read_up_to = event.detail.get("message_id")
         return ReadStateChanged(
             cursor=cursor,
             occurred_at=occurred_at,
             chat_id=id_,
-            read_up_to_message_id=None if read_up_to is None else strawberry.ID(read_up_to),
+            read_up_to_message_id=(
+                strawberry.ID(message_id(event.source_id, event.chat_id, read_up_to)) if read_up_to else None
+            ),
             chat_key=(event.source_id, event.chat_id),
         )
     if record is None or event.kind is EventKind.CHAT_DELETED:

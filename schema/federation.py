@@ -53,7 +53,7 @@ def subgraph_sdl_of(schema: GraphQLSchema) -> str:
                 # Every Relay subgraph has the same one.
                 line = line.removesuffix("{") + "@shareable {"
         lines.append(line)
-    return _LINK + "\n" + "\n".join(lines) + "\n"
+    return _LINK + "\n" + "\n".join(lines)
 
 
 def federated(schema: GraphQLSchema) -> GraphQLSchema:

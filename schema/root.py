@@ -86,7 +86,7 @@ federation_schema = federated(public_schema)
 
 def client_sdl() -> str:
     """What clients generate code from; committed as `schema/schema.graphql`."""
-    return graphql.print_schema(graphql.lexicographic_sort_schema(public_schema)) + "\n"
+    return graphql.print_schema(graphql.lexicographic_sort_schema(public_schema))
 
 
 def subgraph_sdl() -> str:

@@ -97,11 +97,11 @@ def a_context(
     context = kind(**{**given, **changes})
     context._head = 7
     for source in sources:
-        context.batches.know(load_sources, source.id, source)
+        know(context, load_sources, source.id, source)
     for chat in chats:
-        context.batches.know(load_chats, chat.key, chat)
+        know(context, load_chats, chat.key, chat)
     for message in messages:
-        context.batches.know(load_message, message.key, message)
+        know(context, load_message, message.key, message)
     return context
 
 
@@ -113,9 +113,14 @@ def a_refusing_context(error: GatewayError, *sources: Source) -> Context:
     return context
 
 
+def know(context: Context, load: Any, key: Any, value: Any) -> None:
+    """Let `load` answer `value` for `key`."""
+    context.batches.know(load, key, value)
+
+
 def fail(context: Context, load: Any, key: Any, error: BaseException) -> None:
     """Make `load` fail for `key` alone."""
-    context.batches.know(load, key, None)
+    know(context, load, key, None)
     future = asyncio.get_running_loop().create_future()
     future.set_exception(error)
     context.batches._values[load][key] = future

@@ -18,7 +18,7 @@ from resolvers.statuses import SourceStatus
 from schema.events import event_of, is_tellable
 from schema.root import public_schema
 from tests.builders import T0, a_chat, a_message, a_source
-from tests.schema.contexts import a_context
+from tests.schema.contexts import a_context, know
 
 pytestmark = pytest.mark.anyio
 
@@ -41,7 +41,9 @@ FIELDS = """
 """
 
 
-def a_line(kind: EventKind, native_id: str = "", *, of_source: int = 1, of_chat: str = "c1", **rows: Any) -> Happened:
+def a_line(
+    kind: EventKind, native_id: str = "", *, of_source: int = 1, of_chat: str = "c1", detail: Any = None, **rows: Any
+) -> Happened:
     """A line of the log with its rows."""
     event = records.Event(
         organization_id=1,
@@ -52,6 +54,7 @@ def a_line(kind: EventKind, native_id: str = "", *, of_source: int = 1, of_chat:
         native_id=native_id,
         revision=1,
         occurred_at=T0,
+        detail=detail or {},
     )
     return Happened(cursor="k5", event=event, **rows)
 
@@ -127,8 +130,9 @@ async def test_a_line_of_the_log_is_told_as_its_type(line: Happened, expected: d
 
 async def test_a_read_marker_is_told_with_what_is_unread_now() -> None:
     context = a_context(a_source())
-    context.batches.know(load_unread_counts, (1, "c1"), 0)
-    assert await told(a_line(EventKind.READ_STATE_CHANGED, "m1"), context) == {
+    know(context, load_unread_counts, (1, "c1"), 0)
+    line = a_line(EventKind.READ_STATE_CHANGED, "c1", detail={"message_id": "m1"})
+    assert await told(line, context) == {
         "__typename": "ReadStateChanged",
         "chatId": CHAT,
         "readUpToMessageId": MESSAGE,

@@ -27,7 +27,7 @@ from resolvers.sources import load_sources
 from resolvers.statuses import SourceStatus
 from schema.errors import format_error
 from tests.builders import T0, a_chat, a_message, a_source, an_organization, at
-from tests.schema.contexts import a_context, data_of, fail, run
+from tests.schema.contexts import a_context, data_of, fail, know, run
 
 pytestmark = pytest.mark.anyio
 
@@ -124,7 +124,7 @@ async def test_capabilities_of_a_source_list_every_one_once() -> None:
 async def test_junk_leads_to_null(kind: str, id_: str) -> None:
     document = f"query($id: ID!) {{ {kind}(id: $id) {{ __typename }} }}"
     context = a_context(a_source())
-    context.batches.know(load_sources, 99, None)
+    know(context, load_sources, 99, None)
     assert await data_of(context, document, {"id": id_}) == {kind: None}
 
 
@@ -153,8 +153,8 @@ async def test_the_folder_of_a_chat_is_read_by_its_name() -> None:
     ref = FolderRef(GATEWAY, "f1")
     folder = records.Folder(organization_id=1, source_id=GATEWAY, native_id="f1", name="Work", parent_id="f0")
     context = a_context(a_source(), chats=[a_chat(folder=ref)])
-    context.batches.know(load_folders, ref, folder)
-    context.batches.know(load_folders, FolderRef(GATEWAY, "f0"), None)
+    know(context, load_folders, ref, folder)
+    know(context, load_folders, FolderRef(GATEWAY, "f0"), None)
     fields = "folder { id name origin source { id } parent { id } }"
     assert (await _chat(context, fields))["folder"] == {
         "id": folder_id(GATEWAY, "f1"),
@@ -171,7 +171,7 @@ async def test_messages_are_a_page_with_the_status_of_the_source() -> None:
     rows = [a_message("m1"), a_message("m2", role=records.MessageRole.ASSISTANT)]
     page = Page(rows=rows, cursors=["k1", "k2"], has_next=False, has_previous=True, total=5)
     found = MessageList(page=page, status=SourceStatus(source=a_source(), stale=True, as_of=T0), event_cursor="now")
-    context.batches.know(load_messages, query, found)
+    know(context, load_messages, query, found)
     fields = """messages(last: 2) {
       edges { cursor node { nativeId: id } } nodes { role text } totalCount { value exact } eventCursor
       pageInfo { hasNextPage hasPreviousPage startCursor endCursor } status { code stale asOf source { key } }
@@ -217,8 +217,8 @@ async def test_a_source_that_fails_costs_its_messages_and_not_the_chat() -> None
 async def test_relatives_of_a_message() -> None:
     message = a_message("m2", parent_id="m1")
     context = a_context(a_source(), chats=[a_chat()], messages=[a_message(), message])
-    context.batches.know(load_siblings, message.key, [message, replace(message, native_id="m3")])
-    context.batches.know(load_children, message.key, [])
+    know(context, load_siblings, message.key, [message, replace(message, native_id="m3")])
+    know(context, load_children, message.key, [])
     id_ = message_id(1, "c1", "m2")
     fields = "parent { id parent { id } } siblings { id } children { id } chat { title }"
     assert (await data_of(context, f'{{ message(id: "{id_}") {{ {fields} }} }}'))["message"] == {
@@ -287,7 +287,7 @@ async def test_the_viewer_is_whoever_asks() -> None:
 )
 async def test_another_organization_is_read_by_a_request_of_its_own(field: str) -> None:
     context = a_context()
-    context.batches.know(load_organizations, 2, an_organization(id=2, slug="umbrella"))
+    know(context, load_organizations, 2, an_organization(id=2, slug="umbrella"))
     id_ = format_id(IdType.ORGANIZATION, 2)
     result = await run(context, f'{{ node(id: "{id_}") {{ ... on Organization {{ slug {field} }} }} }}')
     assert result.data == {"node": {"slug": "umbrella", field.split("(")[0].split()[0]: None}}
@@ -303,8 +303,8 @@ async def test_nothing_limits_by_cost_and_all_codes_are_listed() -> None:
 
 async def test_the_last_message_and_the_unread_count_come_from_batches() -> None:
     context = a_context(a_source(), chats=[a_chat()])
-    context.batches.know(load_last_messages, (1, "c1"), a_message())
-    context.batches.know(load_unread_counts, (1, "c1"), 4)
+    know(context, load_last_messages, (1, "c1"), a_message())
+    know(context, load_unread_counts, (1, "c1"), 4)
     assert await _chat(context, "lastMessage { text } unreadCount") == {
         "lastMessage": {"text": "Hello"},
         "unreadCount": 4,

@@ -4,6 +4,7 @@ import difflib
 import importlib
 import pkgutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import graphql
 import pytest
@@ -13,14 +14,15 @@ from graphql import (
     GraphQLInterfaceType,
     GraphQLNonNull,
     GraphQLObjectType,
+    GraphQLUnionType,
     Undefined,
 )
 
 import schema
 from domain.errors import ErrorCode
 from schema.root import client_sdl, public_schema
-from schema.sdl_file import SDL_FILE
 
+SDL_FILE = Path(schema.__file__).with_name("schema.graphql")
 OWN_TYPES = {
     name: type_
     for name, type_ in public_schema.type_map.items()
@@ -30,7 +32,7 @@ OWN_TYPES = {
 
 def test_the_committed_sdl_is_the_one_that_is_served() -> None:
     """A change of the schema is a decision: it is made in the file, too."""
-    committed = SDL_FILE.read_text(encoding="utf-8")
+    committed = SDL_FILE.read_text(encoding="utf-8").removesuffix("\n")
     diff = difflib.unified_diff(
         committed.splitlines(), client_sdl().splitlines(), "schema/schema.graphql", "the schema", lineterm="", n=2
     )
@@ -166,3 +168,14 @@ def test_error_codes_are_those_of_the_error_tree() -> None:
     enum = public_schema.type_map["ErrorCode"]
     assert isinstance(enum, GraphQLEnumType)
     assert list(enum.values) == [code.name for code in ErrorCode]
+
+
+@pytest.mark.parametrize("name", ["UserError", "MutationPayload", "ChatEvent", "MessagePart", "Actor", "SearchResult"])
+def test_fields_of_one_name_agree_under_an_abstract_type(name: str) -> None:
+    """Else `... on A { source } ... on B { source }` does not validate, and clients must rename one of them."""
+    abstract = public_schema.type_map[name]
+    assert isinstance(abstract, GraphQLInterfaceType | GraphQLUnionType)
+    seen: dict[str, str] = {}
+    for type_ in public_schema.get_possible_types(abstract):
+        for field_name, field in type_.fields.items():
+            assert seen.setdefault(field_name, str(field.type)) == str(field.type), f"{type_.name}.{field_name}"

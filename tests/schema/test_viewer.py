@@ -21,7 +21,7 @@ from resolvers.statuses import SourceStatus
 from schema.root import public_schema
 from schema.viewer import VIEWER_DEPENDENT
 from tests.builders import a_chat, a_message, a_principal, a_source
-from tests.schema.contexts import WatchedPrincipal, a_context, run
+from tests.schema.contexts import WatchedPrincipal, a_context, know, run
 
 pytestmark = pytest.mark.anyio
 
@@ -47,12 +47,11 @@ def _context(principal: WatchedPrincipal) -> Any:
     )
     page = Page(rows=[a_message()], cursors=["k"], has_next=False, has_previous=False)
     found = MessageList(page=page, status=SourceStatus(source=a_source()), event_cursor="now")
-    know = context.batches.know
-    know(load_folders, FolderRef(GATEWAY, "f1"), folder)
-    know(load_last_messages, (1, "c1"), a_message())
-    know(load_messages, MessageQuery((1, "c1"), PageRequest(last=1), None), found)
-    know(load_siblings, a_message().key, [a_message()])
-    know(load_children, a_message().key, [])
+    know(context, load_folders, FolderRef(GATEWAY, "f1"), folder)
+    know(context, load_last_messages, (1, "c1"), a_message())
+    know(context, load_messages, MessageQuery((1, "c1"), PageRequest(last=1), None), found)
+    know(context, load_siblings, a_message().key, [a_message()])
+    know(context, load_children, a_message().key, [])
     return context
 
 
