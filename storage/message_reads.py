@@ -16,7 +16,6 @@ ChatId = tuple[int, str]
 MessageId = tuple[int, str, str]
 """(source id, chat, message)."""
 
-_WIDTH = len(MESSAGE.split(", "))
 _OF_CHAT = (
     "message.organization_id = :organization_id AND message.source_id = :source_id AND message.chat_id = :chat_id"
 )
@@ -51,21 +50,6 @@ class MessageReads:
         self, organization_id: int, keys: Sequence[ChatId], window: MessageWindow
     ) -> dict[ChatId, Window]:
         """The same part of the active paths of several chats, in one statement; chats that are not known are left out."""
-        after, before = _place_of("after"), _place_of("before")
-        low = f"{after} + 1" if window.after is not None else "0"
-        high = before if window.before is not None else "chat.path_length"
-        sql = (
-            f"SELECT ends.source_id, ends.native_id, ends.low, ends.high, ends.path_length, {MESSAGE} FROM ("
-            f"SELECT place, chat.source_id, chat.native_id, chat.path_length, {low} AS low, {high} AS high "
-            f"FROM {sqlite.rows_of('keys', 'source', 'chat')} AS wanted CROSS JOIN chat "
-            "ON chat.organization_id = :organization_id AND chat.source_id = wanted.source "
-            "AND chat.native_id = wanted.chat AND chat.deleted_at IS NULL) AS ends "
-            "LEFT JOIN message ON message.organization_id = :organization_id AND message.source_id = ends.source_id "
-            "AND message.chat_id = ends.native_id AND message.position IS NOT NULL "
-            "AND message.position >= max(ends.low, CASE WHEN :last IS NULL THEN 0 ELSE ends.high - :last END) "
-            "AND message.position < min(ends.high, CASE WHEN :first IS NULL THEN ends.high ELSE ends.low + :first END) "
-            "ORDER BY ends.place, message.position"
-        )
         parameters = {
             "organization_id": organization_id,
             "keys": sqlite.packed(keys),
@@ -75,7 +59,7 @@ class MessageReads:
             "last": window.last,
         }
         found: dict[ChatId, tuple[int, int, int, list[Message]]] = {}
-        for row in await self._database.fetch_all(sql, parameters):
+        for row in await self._database.fetch_all(windows_statement(window), parameters):
             source_id, chat_id, start, end, total = row[:5]
             if start is None or end is None:
                 raise _not_on_path()
@@ -185,6 +169,24 @@ class MessageReads:
         parameters = {"organization_id": organization_id, "source_id": source_id, "chat_id": chat_id}
         row = await reader.fetch_one(sql, parameters)
         return (row[0], row[1]) if row is not None else (0, None)
+
+
+def windows_statement(window: MessageWindow) -> str:
+    """Reads the part of each path along its index: positions are dense, so a window is a stretch of them."""
+    low = f"{_place_of('after')} + 1" if window.after is not None else "0"
+    high = _place_of("before") if window.before is not None else "chat.path_length"
+    return (
+        f"SELECT ends.source_id, ends.native_id, ends.low, ends.high, ends.path_length, {MESSAGE} FROM ("
+        f"SELECT place, chat.source_id, chat.native_id, chat.path_length, {low} AS low, {high} AS high "
+        f"FROM {sqlite.rows_of('keys', 'source', 'chat')} AS wanted CROSS JOIN chat "
+        "ON chat.organization_id = :organization_id AND chat.source_id = wanted.source "
+        "AND chat.native_id = wanted.chat AND chat.deleted_at IS NULL) AS ends "
+        "LEFT JOIN message ON message.organization_id = :organization_id AND message.source_id = ends.source_id "
+        "AND message.chat_id = ends.native_id AND message.position IS NOT NULL "
+        "AND message.position >= max(ends.low, CASE WHEN :last IS NULL THEN 0 ELSE ends.high - :last END) "
+        "AND message.position < min(ends.high, CASE WHEN :first IS NULL THEN ends.high ELSE ends.low + :first END) "
+        "ORDER BY ends.place, message.position"
+    )
 
 
 def _place_of(parameter: str) -> str:
