@@ -251,7 +251,7 @@ class KodeySource:
         for name, value in (("model", new.model), ("metadata", new.metadata), ("attachments", new.attachments)):
             if value:
                 raise InvalidArgument(
-                    f"Kodey takes the words of a message and nothing else. Leave `{name}` out.", path=(name)
+                    f"Kodey takes the words of a message and nothing else. Leave `{name}` out.", path=(name,)
                 )
 
 
