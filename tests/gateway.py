@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -90,3 +92,62 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()
+
+
+@contextmanager
+def served_gateway(sources: str, *, settings: str = "", env: Mapping[str, str] | None = None) -> Iterator[Gateway]:
+    """`switchboard serve` as in production: an organization, a key, and the `[[sources]]` tables of `sources`.
+
+    Tables that name no organization belong to the one that is made, `acme`.
+    """
+    with tempfile.TemporaryDirectory(prefix="switchboard-") as folder:
+        port = a_free_port()
+        url = f"http://127.0.0.1:{port}/graphql"
+        config = Path(folder) / "switchboard.toml"
+        config.write_text(
+            f'database_url = "sqlite:///{folder}/test.db"\nallow_private_addresses = true\n{settings}\n{sources}'
+        )
+        environment = {
+            **os.environ,
+            **(env or {}),
+            "PYTHONPATH": str(ROOT),
+            "SWITCHBOARD_SECRET_KEY": "tests-" * 8,
+            "SWITCHBOARD_CONFIG": str(config),
+        }
+
+        def run(*arguments: str) -> str:
+            command = [sys.executable, "-m", "switchboard", *arguments]
+            done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stderr
+            return done.stdout.strip()
+
+        run("organizations", "create", "acme", "--name", "Acme")
+        api_key = run(
+            "keys", "create", "--organization", "acme", "--scope", "read", "--scope", "write", "--scope", "admin"
+        )
+        process = subprocess.Popen(
+            [sys.executable, "-m", "switchboard", "serve", "--port", str(port)],
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            _wait_until_ready(f"http://127.0.0.1:{port}/readyz", process)
+            yield Gateway(url=url, api_key=api_key, folder=Path(folder), process=process, sources={})
+        finally:
+            _stop(process)
+
+
+def _wait_until_ready(url: str, process: subprocess.Popen[bytes], seconds: float = 60) -> None:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until and process.poll() is None:
+        try:
+            if httpx.get(url, timeout=2).status_code == 200:
+                return
+        except httpx.TransportError:
+            time.sleep(0.05)  # another process starts; there is nothing to wait on
+    process.kill()
+    output = process.communicate()[0].decode(errors="replace")
+    raise AssertionError(f"The gateway was not ready within {seconds:g} s. It said:\n{output}")
