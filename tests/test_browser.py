@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, Playwright, Request, Response, expect, sync_playwright
+from playwright.sync_api import BrowserContext, Page, Playwright, Request, Response, WebSocket, expect, sync_playwright
 
 from tests.gateway import Gateway, running_gateway
 
@@ -69,16 +69,29 @@ class Watched:
         self.complaints: list[str] = []
         self.addresses: list[str] = []
         self.posts: list[str] = []
+        self.frames: list[str] = []
         self._screenshots = screenshots
         context.on("request", self._note_request)
         context.on("console", lambda message: self.complaints.append(message.text) if message.type == "error" else None)
         context.on("weberror", lambda error: self.complaints.append(str(error.error)))
-        context.on("page", lambda page: page.on("websocket", lambda socket: self.addresses.append(socket.url)))
+        context.on("page", lambda page: page.on("websocket", self._note_socket))
 
     def _note_request(self, request: Request) -> None:
         self.addresses.append(request.url)
         if request.method == "POST":
             self.posts.append(request.post_data or "")
+
+    def _note_socket(self, socket: WebSocket) -> None:
+        self.addresses.append(socket.url)
+        socket.on("framereceived", lambda frame: self.frames.append(str(frame)))
+
+    def wait_for_frame(self, page: Page, text: str) -> None:
+        """Until a socket received a frame with this text, perhaps before this was called."""
+        for _ in range(1000):
+            if any(text in frame for frame in self.frames):
+                return
+            page.wait_for_timeout(20)  # it is in here that the browser's events are taken note of
+        raise AssertionError(f"no frame with {text!r} in 20 s, but {self.frames}")
 
     def open(self, url: str) -> Page:
         page = self.context.new_page()
@@ -199,9 +212,8 @@ def test_message_sent_in_one_tab_arrives_live_in_another(browser: Watched, gatew
     """The subscription is run right after a paste: it must go over the socket although GraphiQL still names the former operation."""
     listener = open_graphiql(browser, gateway)
     paste_operation(listener, "subscription Live { messageAdded { message { text } } }")
-    with listener.expect_websocket() as opened:
-        listener.keyboard.press(RUN)
-    opened.value.wait_for_event("framereceived", lambda frame: "connection_ack" in str(frame))
+    listener.keyboard.press(RUN)
+    browser.wait_for_frame(listener, "connection_ack")
 
     speaker = open_graphiql(browser, gateway)
     paste_operation(speaker, "{ sources { id vendor } chats(first: 100) { nodes { id source { vendor } } } }")
