@@ -276,7 +276,7 @@ documents = st.builds(
 )
 
 
-@settings(max_examples=count(long=5000), deadline=None)
+@settings(max_examples=count(long=2000), deadline=None)
 @given(documents)
 def test_any_document_is_measured(text: str) -> None:
     """Whatever the grammar allows, cycles included: a figure or a refusal, and never anything else."""
@@ -288,7 +288,7 @@ def test_any_document_is_measured(text: str) -> None:
         return
 
 
-@settings(max_examples=count(long=3000), deadline=None)
+@settings(max_examples=count(long=1000), deadline=None)
 @given(documents)
 def test_figures_equal_those_of_a_walk_without_memo(text: str) -> None:
     document = parse(text)
@@ -356,7 +356,7 @@ def _walk(document: DocumentNode) -> tuple[int, int, int]:
     return walk(next(d for d in document.definitions if isinstance(d, OperationDefinitionNode)).selection_set)
 
 
-@settings(max_examples=count(long=5000), deadline=None)
+@settings(max_examples=count(long=2000), deadline=None)
 @given(
     st.text(alphabet='{}()[]:$@!.…"#\\ab1 \n,&|=qn', max_size=120) | documents.map(lambda text: text[: len(text) // 2])
 )

@@ -4,9 +4,12 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from engine.requests import OperationRequest
 from switchboard.http.protocol import Close, CloseCode, OpenSession, Protocol, Renew, Send, Start, State, Stop
+from tests.tier import count
 
 
 def a_protocol(state: State = State.READY, **options: Any) -> Protocol:
@@ -236,3 +239,54 @@ def test_reason_fits_a_close_frame() -> None:
     (action,) = a_protocol().session_refused("é" * 200)
     assert isinstance(action, Close)
     assert len(action.reason.encode()) <= 123
+
+
+# Any order of happenings
+
+ids = st.sampled_from(["1", "2", "3", "4"])
+happenings = st.one_of(
+    st.sampled_from(BAD_TEXTS[:30]).map(lambda text: lambda p: p.receive_text(text)),
+    st.sampled_from(["connection_init", "ping", "pong"]).map(lambda type: lambda p: said(p, type=type)),
+    st.just(lambda p: said(p, type="ping", payload={"Authorization": "x"})),
+    ids.map(lambda id: lambda p: said(p, type="subscribe", id=id, payload={"query": "{ a }"})),
+    ids.map(lambda id: lambda p: said(p, type="complete", id=id)),
+    ids.map(lambda id: lambda p: p.operation_next(id, b"{}")),
+    ids.map(lambda id: lambda p: p.operation_completed(id)),
+    ids.map(lambda id: lambda p: p.operation_failed(id, [{"message": "m"}])),
+    st.just(lambda p: p.session_opened()),
+    st.just(lambda p: p.session_refused("no")),
+    st.just(lambda p: p.renewed(True)),
+    st.just(lambda p: p.initialisation_timed_out()),
+)
+
+
+@settings(max_examples=count(long=5000), deadline=None)
+@given(st.lists(happenings, max_size=40))
+def test_any_order_of_happenings_keeps_the_rules(order: list[Any]) -> None:
+    """One acknowledgement, one close and nothing after it, and what is sent for an operation stands between start and end."""
+    protocol = Protocol(max_operations=3, message_bytes=10_000)
+    running: set[str] = set()
+    acknowledged = closed = 0
+    for happen in order:
+        for action in happen(protocol):
+            assert not closed
+            closed += isinstance(action, Close)
+            if isinstance(action, Start):
+                assert action.id not in running
+                assert acknowledged
+                running.add(action.id)
+            if isinstance(action, Stop):
+                running.remove(action.id)
+            if isinstance(action, Send):
+                message = json.loads(action.text)
+                acknowledged += message["type"] == "connection_ack"
+                if message["type"] == "next":
+                    assert message["id"] in running
+                if message["type"] == "complete":
+                    running.remove(message["id"])
+                if message["type"] == "error" and "extensions" not in message["payload"][0]:
+                    running.remove(message["id"])
+        assert protocol.operations == (set() if closed else running)
+        assert (protocol.state is State.CLOSED) is bool(closed)
+    assert acknowledged <= 1
+    assert len(running) <= 3
