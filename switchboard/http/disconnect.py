@@ -31,16 +31,18 @@ async def until_gone(running: Coroutine[Any, Any, T], receive: Receive, *, after
 
     timer = loop.call_later(after_seconds, lambda: watchers.append(loop.create_task(watch())))
     try:
-        return await running
+        try:
+            return await running
+        finally:
+            timer.cancel()
+            for watcher in watchers:
+                watcher.cancel()
+                await settle(watcher)
     except asyncio.CancelledError:
+        # Also when the client left at the very moment that the operation ended, and the cancellation met the `finally`.
         if gone and operation.uncancel() == 0:
             raise ClientGone from None
         raise
-    finally:
-        timer.cancel()
-        for watcher in watchers:
-            watcher.cancel()
-            await settle(watcher)
 
 
 async def wait_for_disconnect(receive: Receive) -> None:

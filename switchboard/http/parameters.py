@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
+from domain.errors import ErrorCode
 from engine.encoding import NotJSON, decode
 from engine.requests import OperationRequest
 from switchboard.http.problem import Problem
 
 _EXAMPLE = 'Send an object such as {"query": "{ __typename }"}.'
+_URL_BYTES = 32 * 1024
 _NAMES = ("query", "operationName", "variables", "extensions")
 
 
@@ -32,7 +34,14 @@ def from_body(body: bytes) -> OperationRequest:
 
 
 def from_query_string(query_string: bytes) -> OperationRequest:
-    """The request in the URL of a GET; `variables` and `extensions` are JSON there. Raises `Problem` with 400."""
+    """The request in the URL of a GET; `variables` and `extensions` are JSON there. Raises `Problem` with 400, and 414 for a long URL."""
+    if len(query_string) > _URL_BYTES:
+        raise Problem(
+            414,
+            f"Reading the URL: its query has {len(query_string)} bytes, and {_URL_BYTES} is the limit. Use POST.",
+            code=ErrorCode.LIMIT_EXCEEDED,
+            extensions={"limit": _URL_BYTES, "figure": len(query_string)},
+        )
     try:
         fields = parse_qs(query_string.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=50)
     except ValueError as error:  # UnicodeDecodeError is one

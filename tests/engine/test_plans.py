@@ -127,7 +127,7 @@ def test_plan_that_is_forgotten_is_freed() -> None:
 
 
 def test_suggestions_are_made_only_where_asked_for() -> None:
-    query = "{ anythin }"
+    query = "{ context1 }"
     for suggestions in (False, True):
         with pytest.raises(PlanRefused) as refused:
             plan(some_plans(suggestions=suggestions), query)

@@ -280,6 +280,14 @@ async def test_400_for_bad_parameters_of_a_get(
     assert_problem(await client.get(f"{served.url}?{query_string}"), 400, "INVALID_ARGUMENT", words)
 
 
+async def test_414_for_a_long_url(served: Served) -> None:
+    """From 64 KiB on httptools answers by itself, and not in JSON."""
+    request = b"GET /graphql?query=%%7Bhello%%7D&x=%b HTTP/1.1\r\nHost: x\r\n\r\n" % (b"y" * 33_000)
+    answer = await raw_exchange(served, request)
+    assert answer.startswith(b"HTTP/1.1 414 ")
+    assert b'"code":"LIMIT_EXCEEDED"' in answer
+
+
 async def test_405_for_a_mutation_by_get(client: httpx.AsyncClient, served: Served) -> None:
     response = await client.get("", params={"query": 'mutation { note(text: "x") }'})
     assert_problem(response, 405, "INVALID_ARGUMENT", "Use POST")
