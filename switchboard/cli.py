@@ -1,6 +1,7 @@
 """The command line: `switchboard --help`. Each command has a module in `switchboard.commands`."""
 
 import sys
+from collections.abc import Sequence
 
 import typer
 
@@ -32,10 +33,13 @@ app.add_typer(sources, name="sources")
 app.command()(schema)
 
 
-def main() -> None:
-    """Run the command line. What was foreseen is one sentence on stderr and exit code 1; a wrong call is 2."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit. What was foreseen is one sentence on stderr and exit code 1; a wrong call is 2.
+
+    `arguments` None: those of the process.
+    """
     try:
-        app()
+        app(args=arguments)
     except (SettingsError, GatewayError) as error:
         typer.echo(f"switchboard: {error}", err=True)
         sys.exit(1)

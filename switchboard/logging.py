@@ -41,16 +41,17 @@ def configure_logging(log_format: str, level: str, *, stream: TextIO | None = No
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
     ]
-    rendering: list[structlog.typing.Processor] = (
-        [structlog.processors.format_exc_info, redact, structlog.processors.JSONRenderer(ensure_ascii=False)]
+    ending: list[structlog.typing.Processor] = [structlog.processors.format_exc_info, _without_colours, redact]
+    rendering: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer(ensure_ascii=False)
         if as_json
-        else [structlog.processors.format_exc_info, redact, structlog.dev.ConsoleRenderer(colors=out.isatty())]
+        else structlog.dev.ConsoleRenderer(colors=out.isatty())
     )
     handler = logging.StreamHandler(out)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *ending, rendering],
         )
     )
     root = logging.getLogger()
@@ -63,7 +64,8 @@ def configure_logging(log_format: str, level: str, *, stream: TextIO | None = No
     logging.getLogger("uvicorn.access").setLevel(
         logging.WARNING
     )  # its lines carry addresses with queries, and no request id
-    logging.getLogger("httpx").setLevel(max(logging.WARNING, root.level))
+    for name in ("httpx", "alembic"):  # a line for each request to a vendor, and at each start
+        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -82,6 +84,12 @@ def request_logged(request_id: str) -> Iterator[None]:
 def redact(_: Any, __: str, event: Event) -> Event:
     """Take secrets out of a line: by the name of a value, and by the look of a text. The last step before it is written."""
     return {name: _redacted(name, value, 0) for name, value in event.items()}
+
+
+def _without_colours(_: Any, __: str, event: Event) -> Event:
+    """uvicorn says each line twice, once in colours."""
+    event.pop("color_message", None)
+    return event
 
 
 def _redacted(name: str, value: Any, depth: int) -> Any:

@@ -5,7 +5,6 @@ from enum import StrEnum
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from domain.ids import IdType, format_id
@@ -15,7 +14,7 @@ from resolvers.organizations import add_api_key
 from resolvers.slugs import checked_name
 from storage.database import Transaction
 from storage.store import Store
-from switchboard.commands.running import ACTOR, Config, organization_of, with_store
+from switchboard.commands.running import ACTOR, Config, organization_of, show, with_store
 from switchboard.keys import new_secret
 from switchboard.settings import Settings
 from switchboard.settings_errors import SettingsError
@@ -91,7 +90,7 @@ def list_keys(organization: Slug, config: Config = None) -> None:
             f"{key.expires_at:%Y-%m-%d %H:%M}" if key.expires_at else "never",
             _state(key),
         )
-    Console().print(table)
+    show(table)
 
 
 @keys.command()

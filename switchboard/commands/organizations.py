@@ -3,7 +3,6 @@
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from domain.ids import IdType, format_id
@@ -12,7 +11,7 @@ from resolvers.context import utc_now
 from resolvers.organizations import add_organization
 from storage.database import Transaction
 from storage.store import Store
-from switchboard.commands.running import ACTOR, Config, with_store
+from switchboard.commands.running import ACTOR, Config, show, with_store
 from switchboard.settings import Settings
 from switchboard.settings_errors import SettingsError
 
@@ -72,4 +71,4 @@ def list_organizations(config: Config = None) -> None:
     table = Table("Slug", "Name", "Created")
     for one in with_store(config, act):
         table.add_row(one.slug, one.name, f"{one.created_at:%Y-%m-%d %H:%M}")
-    Console().print(table)
+    show(table)

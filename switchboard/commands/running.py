@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
+from rich.console import Console
+from rich.table import Table
 
 from domain.records import Organization
 from storage.store import Store, open_store
@@ -20,6 +22,8 @@ Config = Annotated[
         "--config", metavar="FILE", help="The settings. Left out: $SWITCHBOARD_CONFIG, else switchboard.toml."
     ),
 ]
+_WIDE = 240
+
 ACTOR = "command line"
 """Who the audit log names for what is done here."""
 
@@ -45,3 +49,11 @@ async def organization_of(store: Store, slug: str) -> Organization:
             f'Create it with `switchboard organizations create {slug} --name "…"`.'
         )
     return found
+
+
+def show(table: Table) -> None:
+    """Print a table: as wide as the terminal, and whole where it goes to a file or another program."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=_WIDE)
+    console.print(table)

@@ -16,4 +16,4 @@ def schema(
         subgraph_sdl,
     )  # building it takes most of a second, which other commands need not wait
 
-    typer.echo(subgraph_sdl() if subgraph else client_sdl())
+    typer.echo((subgraph_sdl() if subgraph else client_sdl()).rstrip("\n"))

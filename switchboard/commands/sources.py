@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from domain.ids import IdType, format_id
@@ -15,7 +14,7 @@ from resolvers.routing import Sources
 from storage import local
 from storage.database import Transaction
 from storage.store import Store
-from switchboard.commands.running import ACTOR, Config, organization_of, with_store
+from switchboard.commands.running import ACTOR, Config, organization_of, show, with_store
 from switchboard.configured_sources import configure_sources
 from switchboard.keys import key_ring
 from switchboard.settings import Settings
@@ -47,7 +46,7 @@ def list_sources(
         table.add_row(
             slug, source.key, source.vendor, source.display_name, source.base_url or "", source.visibility.lower()
         )
-    Console().print(table)
+    show(table)
 
 
 @sources.command("test")
@@ -71,7 +70,7 @@ def check_sources(
     for source, checks in answers:
         for check in checks:
             table.add_row(source.key, check.name, _MARKS[check.passed], check.message)
-    Console().print(table)
+    show(table)
     if any(check.passed is False for _, checks in answers for check in checks):
         raise typer.Exit(1)
 
