@@ -6,8 +6,7 @@ Python's own `logging` and `structlog` go the same way, so that libraries are fo
 import logging
 import re
 import sys
-from collections.abc import Iterator, MutableMapping
-from contextlib import contextmanager
+from collections.abc import MutableMapping
 from typing import Any, TextIO
 
 import structlog
@@ -74,11 +73,9 @@ def configure_logging(log_format: str, level: str, *, stream: TextIO | None = No
     )
 
 
-@contextmanager
-def request_logged(request_id: str) -> Iterator[None]:
-    """Every line that is logged inside carries the request's id, in tasks begun there too."""
-    with structlog.contextvars.bound_contextvars(request_id=request_id):
-        yield
+def bind_request(request_id: str) -> None:
+    """Every line that this task, and those that it begins from now on, log carries the request's id."""
+    structlog.contextvars.bind_contextvars(request_id=request_id)
 
 
 def redact(_: Any, __: str, event: Event) -> Event:

@@ -14,6 +14,7 @@ from resolvers.context import Context, Gateway
 from switchboard.auth import Authenticator, Identity
 from switchboard.http.session import Refused
 from switchboard.jwks import KeysUnavailable
+from switchboard.logging import bind_request
 
 _RETRY_SECONDS = 5
 
@@ -104,6 +105,7 @@ class GatewaySessions:
         last_event_id: str | None,
     ) -> GatewaySession:
         """The session of a request or socket. Raises `Refused`. What a payload says wins over headers."""
+        bind_request(request_id)  # each request, and each socket, is a task of its own
         payload = init_payload or {}
         token = _token_in(payload, headers)
         if token is None:

@@ -1,5 +1,6 @@
 """Logs: one JSON line per event, with the request's id, without secrets."""
 
+import contextvars
 import io
 import json
 import logging
@@ -11,7 +12,7 @@ import pytest
 import structlog
 
 from resolvers.api_key_secrets import new_api_key
-from switchboard.logging import configure_logging, redact, request_logged
+from switchboard.logging import bind_request, configure_logging, redact
 
 
 @pytest.fixture
@@ -49,8 +50,11 @@ def test_lines_below_the_level_are_left_out(log: io.StringIO) -> None:
 
 
 def test_lines_of_a_request_carry_its_id_and_others_do_not(log: io.StringIO) -> None:
-    with request_logged("r1"):
+    def request() -> None:
+        bind_request("r1")
         logging.getLogger("library").warning("inside")
+
+    contextvars.copy_context().run(request)
     logging.getLogger("library").warning("outside")
     inside, outside = lines(log)
     assert inside["request_id"] == "r1"

@@ -225,7 +225,7 @@ def test_serve_refuses_to_start_when_nobody_could_ask(run: Run) -> None:
     assert_fails(run("serve"), "switchboard keys create --organization SLUG --scope admin")
 
 
-@pytest.fixture(params=[1, 2], ids=["one process", "two workers"])
+@pytest.fixture(params=[1, pytest.param(2, marks=pytest.mark.slow)], ids=["one process", "two workers"])
 def served(acme: Run, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[str, str]]:
     """A running gateway: its address and a key. It ends well on SIGTERM, and logs JSON."""
     key = acme("keys", "create", "--organization", "acme", "--scope", "admin").out.strip()
