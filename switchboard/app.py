@@ -20,6 +20,7 @@ from switchboard.http.draining import on_exit_signals
 from switchboard.http.endpoint import GraphQLEndpoint
 from switchboard.http.graphiql import DIST, GraphiQLPage
 from switchboard.http.settings import TransportSettings
+from switchboard.logging import configure_logging
 from switchboard.metrics import MEDIA_TYPE, exposition
 from switchboard.sessions import GatewaySessions
 from switchboard.settings import Settings, load_settings
@@ -90,7 +91,9 @@ class Application:
 
 def create_app(config: Path | None = None) -> Application:
     """The application of the settings in `config`, `SWITCHBOARD_CONFIG` or `switchboard.toml`, and the environment."""
-    return Application(load_settings(config))
+    settings = load_settings(config)
+    configure_logging(settings.log_format, settings.log_level)  # here, because each worker is a process of its own
+    return Application(settings)
 
 
 def _endpoint(settings: Settings, sessions: GatewaySessions, page: GraphiQLPage | None) -> GraphQLEndpoint:
