@@ -43,6 +43,7 @@ CAPABILITIES = Capabilities(
     version_fields=("title", "metadata", "tags", "pinned", "archived"),
     max_page=100,
     takes_message_ids=True,
+    reads_from_store=True,
     absence_proves_not_sent=True,
 )
 
