@@ -263,13 +263,15 @@ Tree = Mapping[str, Message]
 async def load_trees(context: Context, keys: Sequence[ChatKey]) -> list[Tree | BaseException | None]:
     """Every message of each chat by native id; None where there is no such chat."""
     targets = await open_all(context, keys)
+    in_store = [key for key in keys if (target := targets.get(key[0])) and target.capabilities.reads_from_store]
+    stored = await context.store.messages.trees_many(context.organization.id, in_store) if in_store else {}
 
     async def one(key: ChatKey) -> Tree | BaseException | None:
         target = targets.get(key[0])
         if target is None:
             return None
         if target.capabilities.reads_from_store:
-            return by_id(await context.store.messages.tree(context.organization.id, *key))
+            return by_id(stored.get(key, []))
         at = ChatTarget(target.source, target.live, key[1])
         try:
             read = await read_messages(context, at, _NEWEST)

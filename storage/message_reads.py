@@ -79,6 +79,20 @@ class MessageReads:
         parameters = {"organization_id": organization_id, "source_id": source_id, "chat_id": chat_id}
         return [message_of(row) for row in await reader.fetch_all(sql, parameters)]
 
+    async def trees_many(self, organization_id: int, keys: Sequence[ChatId]) -> dict[ChatId, list[Message]]:
+        """The trees of several chats in one statement; chats without messages are left out."""
+        sql = (
+            f"SELECT {MESSAGE} FROM {sqlite.rows_of('keys', 'source', 'chat')} AS wanted CROSS JOIN message "
+            "ON message.organization_id = :organization_id AND message.source_id = wanted.source "
+            "AND message.chat_id = wanted.chat WHERE message.deleted_at IS NULL ORDER BY wanted.place, message.id"
+        )
+        trees: dict[ChatId, list[Message]] = {}
+        parameters = {"organization_id": organization_id, "keys": sqlite.packed(keys)}
+        for row in await self._database.fetch_all(sql, parameters):
+            message = message_of(row)
+            trees.setdefault((message.source_id, message.chat_id), []).append(message)
+        return trees
+
     async def active_leaf(self, organization_id: int, source_id: int, chat_id: str) -> str | None:
         """The end of the active path; None when it is empty or nothing is known."""
         async with self._database.reader() as reader:
