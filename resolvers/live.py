@@ -7,7 +7,8 @@ A subscriber reads the log itself; the feed only wakes it. So it can be slow wit
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -146,16 +147,18 @@ async def message_added(
         roles=frozenset(filter_.roles) if filter_.roles is not None else None,
         kinds=frozenset({EventKind.MESSAGE_CREATED.value}),
     )
-    async for event in _stream(context, wanted, after, with_rows_of_messages_only=True):
-        if isinstance(event, Gap):
-            raise StreamGapFound(
-                "Messages may be missing, because the position to continue from is older than what is kept. "
-                "Read the chats again, and subscribe with `after` set to `extensions.to`.",
-                gap_from=event.gap_from,
-                gap_to=event.gap_to,
-            )
-        if isinstance(event, Happened):
-            yield event
+    # Closed with its subscriber and not by the garbage collector: it holds a listener.
+    async with aclosing(_stream(context, wanted, after, with_rows_of_messages_only=True)) as stream:
+        async for event in stream:
+            if isinstance(event, Gap):
+                raise StreamGapFound(
+                    "Messages may be missing, because the position to continue from is older than what is kept. "
+                    "Read the chats again, and subscribe with `after` set to `extensions.to`.",
+                    gap_from=event.gap_from,
+                    gap_to=event.gap_to,
+                )
+            if isinstance(event, Happened):
+                yield event
 
 
 async def chat_events(
@@ -167,8 +170,9 @@ async def chat_events(
         raise InvalidArgument(f"{len(chat_ids)} chats were named; 1 to {MAX_CHATS} are allowed.", path=("chatIds",))
     wanted = await _wanted(context, chat_ids, filter_, ("chatIds",))
     wanted = replace(wanted, kinds=frozenset(filter_.kinds) if filter_.kinds is not None else None)
-    async for event in _stream(context, wanted, after):
-        yield event
+    async with aclosing(_stream(context, wanted, after)) as stream:
+        async for event in stream:
+            yield event
 
 
 async def _wanted(
@@ -203,7 +207,7 @@ async def _wanted(
 
 async def _stream(
     context: Context, wanted: _Wanted, after: str | None, *, with_rows_of_messages_only: bool = False
-) -> AsyncIterator[LiveEvent]:
+) -> AsyncGenerator[LiveEvent, None]:
     feed, organization_id = context.gateway.feed, context.organization.id
     after = context.last_event_id or after
     with feed.listen(organization_id) as listener:
