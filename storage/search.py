@@ -42,7 +42,8 @@ class Search:
         hits = await self._messages(request, terms, parameters)
         if request.roles is None:
             hits += await self._chats(request, terms, parameters)
-        hits.sort(key=lambda hit: (-hit.score, -_age_key(hit.found), hit.found.native_id))
+        # Stable: equal scores keep the order of the statements, so the cut is the same on every page.
+        hits.sort(key=lambda hit: -hit.score)
         return hits[offset : offset + request.limit]
 
     async def _messages(
@@ -128,10 +129,6 @@ def _statement(
 def _hit(found: Chat | Message, score: float, text: str, terms: Sequence[str]) -> SearchHit:
     piece = excerpt(text, terms)
     return SearchHit(found, score, piece.text, piece.highlights)
-
-
-def _age_key(found: Chat | Message) -> int:
-    return micros(found.created_at) if found.created_at is not None else 0
 
 
 def _offset(token: str | None) -> int:

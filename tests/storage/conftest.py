@@ -15,6 +15,7 @@ from storage.database import Transaction
 from storage.messages import MessagesSeen
 from storage.observations import Observed
 from storage.store import Store, open_store
+from tests.storage.tenancy import strangers
 
 T = TypeVar("T")
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -155,5 +156,9 @@ def url(tmp_path: Path) -> str:
 async def world(url: str) -> AsyncIterator[World]:
     clock = Clock()
     async with open_store(url, clock=clock) as store:
+        statements: list[str] = []
+        for connection in store.database._all:
+            await connection.set_trace_callback(statements.append)
         organization, source = await an_organization(store)
         yield World(store, clock, organization, source)
+        assert strangers(statements) == []

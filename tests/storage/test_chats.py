@@ -157,10 +157,10 @@ async def test_a_deleted_chat_is_purged_to_its_tombstone(world: World) -> None:
     ids = (world.organization.id, world.source.id, "c")
     await world.write(lambda tx: world.store.chats.set_overlay(tx, *ids, pinned=True))
     await world.write(lambda tx: world.store.chats.remove(tx, *ids, at(30)))
-    rows = await world.store.database.fetch_all("SELECT * FROM chat, message, chat_overlay")
+    rows = await world.store.database.fetch_all("SELECT * FROM chat, message, chat_overlay /* test */")
     assert rows == []
     kept = await world.store.database.fetch_all(
-        "SELECT title, native_id FROM chat UNION SELECT text, native_id FROM message"
+        "SELECT title, native_id FROM chat UNION SELECT text, native_id FROM message /* test */"
     )
     assert sorted(kept, key=str) == sorted([(None, "c"), ("", "m")], key=str)
 
