@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 _FARTHEST_SECONDS = 3600.0
+_ROUNDING = 1e-6
 
 
 class Quota:
@@ -28,7 +29,7 @@ class Quota:
         wait = max(0.0, self._blocked_until - now)
         if self._rate is not None:
             self._fill(now)
-            if self._tokens < 1:
+            if self._tokens < 1 - _ROUNDING:
                 wait = max(wait, (1 - self._tokens) / self._rate)
         return wait
 

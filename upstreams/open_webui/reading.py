@@ -61,8 +61,9 @@ class Reader:
         full = self.full(await self._access.send(requests.get_chat(self._prefix, chat_id)))
         owner = full.chat.owner
         if owner is None or not await self._access.may_show(chat_id, owner.native_id or ""):
+            # In no other words than for a chat that does not exist: that it exists is not for everybody to know.
             raise NotFound(
-                f"{self._source.key}: the chat is not one of the account's own. Set the option `all_users` to open chats of others."
+                f"{self._source.key}: the account has no such chat. Read the list again; it may have been deleted."
             )
         return full
 
