@@ -185,7 +185,7 @@ class UpstreamClient:
         except TimeoutError as timeout:
             if course.is_out:
                 self._breaker.fail()
-            unsure = not request.idempotent and (course.is_out or course.perhaps_executed)
+            unsure = request.writes and (course.is_out or course.perhaps_executed)
             error = self._timed_out(request, seconds, perhaps_executed=unsure)
             self._health.failed(error.message)
             raise error from timeout
@@ -219,7 +219,7 @@ class UpstreamClient:
 
     def _final(self, request: Request, course: _Course, error: GatewayError) -> GatewayError:
         if isinstance(error, UpstreamError) and not isinstance(error, CircuitOpen):
-            error.perhaps_executed = error.perhaps_executed or (course.perhaps_executed and not request.idempotent)
+            error.perhaps_executed = error.perhaps_executed or (course.perhaps_executed and request.writes)
             if not isinstance(error, UpstreamRejected):  # that one is the input's fault
                 self._health.failed(error.message)
         return error
@@ -338,7 +338,7 @@ class UpstreamClient:
                 status=status,
                 words=self._redact.quote(self._policy.words(body)) if body is not None else "",
                 retry_after_seconds=wait,
-                perhaps_executed=status >= 500 and not request.idempotent,
+                perhaps_executed=status >= 500 and request.writes,
             ),
         )
         again = isinstance(error, UpstreamRateLimited | UpstreamUnavailable) and self._may_try_again(request, course)
@@ -353,7 +353,7 @@ class UpstreamClient:
 
     def _no_answer(self, request: Request, error: httpx.RequestError, course: _Course) -> _Failed:
         unsent = certainly_not_sent(error)
-        failure = self._broken(request, error, perhaps_executed=not unsent and not request.idempotent)
+        failure = self._broken(request, error, perhaps_executed=not unsent and request.writes)
         if isinstance(error, AddressRefused):
             course.is_out = False
             self._breaker.abandon()
@@ -427,7 +427,7 @@ class UpstreamClient:
             source_id=self._source.id,
             operation=request.operation,
             json_path=json_path,
-            perhaps_executed=not request.idempotent,
+            perhaps_executed=request.writes,
         )
         self._health.drifted()
         self._health.failed(error.message)
@@ -438,7 +438,7 @@ class UpstreamClient:
             f"{self._attempted(request)}: the answer is larger than {limit} bytes and was not read. Ask for less.",
             source_id=self._source.id,
             operation=request.operation,
-            perhaps_executed=not request.idempotent,
+            perhaps_executed=request.writes,
         )
 
 

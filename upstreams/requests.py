@@ -29,6 +29,11 @@ class Request:
     timeout_seconds: float | None = None
 
     @property
+    def writes(self) -> bool:
+        """Whether it changes something, so that one whose answer was lost may have been executed."""
+        return self.method != "GET"
+
+    @property
     def target(self) -> str:
         """Path and query as they go over the wire."""
         if not self.query:

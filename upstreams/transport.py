@@ -163,8 +163,6 @@ class _Body(httpx.AsyncByteStream):
 
 def _as_httpx(error: BaseException, request: httpx.Request) -> httpx.RequestError:
     """aiohttp's errors in httpx's words. `ClientConnectorError` and `ConnectionTimeoutError` come from connecting alone."""
-    if isinstance(error.__cause__, AddressRefused):
-        return AddressRefused(str(error.__cause__), request=request)
     if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
         return NotConnected("no connection", request=request)
     return httpx.RemoteProtocolError("the connection broke", request=request)

@@ -158,6 +158,18 @@ async def test_deletion_of_nothing_is_not_found() -> None:
     assert isinstance(await Bench(an_answer({}, 404)).error(delete("delete_thing", "/thing")), NotFound)
 
 
+@pytest.mark.parametrize(
+    "request_",
+    [post("set_thing", "/thing", {}, idempotent=True), delete("delete_thing", "/thing")],
+    ids=["set", "delete"],
+)
+async def test_repeatable_writing_is_tried_again_and_still_perhaps_executed(request_: Request) -> None:
+    bench = Bench(an_answer({}, 502))
+    error = await bench.error(request_)
+    assert error.perhaps_executed
+    assert len(bench.calls) == 3
+
+
 async def test_unknown_failure_of_a_writing_counts_as_perhaps_executed() -> None:
     bench = Bench(httpx.ReadError("gone"))
     error = await bench.error(WRITE)
