@@ -88,7 +88,7 @@ def check_public(host: str) -> None:
         return
     if not public:
         raise AddressRefused(
-            "the host leads into a private network; set `upstreams.allow_private_addresses` if that is meant"
+            "the host leads into a private network; set `allow_private_addresses` if that is meant"
         )
 
 
