@@ -87,9 +87,7 @@ def check_public(host: str) -> None:
     except ValueError:
         return
     if not public:
-        raise AddressRefused(
-            "the host leads into a private network; set `allow_private_addresses` if that is meant"
-        )
+        raise AddressRefused("the host leads into a private network; set `allow_private_addresses` if that is meant")
 
 
 class Transport(httpx.AsyncBaseTransport):
