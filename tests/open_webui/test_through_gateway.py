@@ -302,13 +302,13 @@ async def test_branches_by_asking_again_and_from_an_older_message(story: Story) 
 
 async def test_message_is_edited_and_deleted(story: Story) -> None:
     chat_id = await story.new_chat(
-        messages=[{"role": "USER", "text": "Mispelt"}, {"role": "ASSISTANT", "text": "What?"}]
+        messages=[{"role": "USER", "text": "First draft"}, {"role": "ASSISTANT", "text": "What?"}]
     )
     chat = await story.chat(chat_id)
     assert chat is not None
     first, second = chat["messages"]["nodes"]
-    edited = await story.write("editMessage", "message { id text }", messageId=first["id"], text="Misspelt")
-    assert edited["message"] == {"id": first["id"], "text": "Misspelt"}
+    edited = await story.write("editMessage", "message { id text }", messageId=first["id"], text="Second draft")
+    assert edited["message"] == {"id": first["id"], "text": "Second draft"}
     gone = await story.write(
         "deleteMessage", "deletedMessageId deletedMessageIds message { deletedAt text }", messageId=first["id"]
     )
