@@ -21,6 +21,7 @@ from resolvers.statuses import SourceStatus
 from schema.root import public_schema
 from schema.viewer import VIEWER_DEPENDENT
 from tests.builders import a_chat, a_message, a_principal, a_source
+from tests.schema.conftest import Desk
 from tests.schema.contexts import WatchedPrincipal, a_context, know, run
 
 pytestmark = pytest.mark.anyio
@@ -79,3 +80,37 @@ def test_a_field_of_that_name_is_marked_on_every_type(name: str) -> None:
     found = {(type_.name, name) for type_ in public_schema.type_map.values() if name in getattr(type_, "fields", {})}
     assert found
     assert found <= VIEWER_DEPENDENT
+
+
+EVERYTHING_UNMARKED = """query($id: ID!) {
+  chats(first: 5) { nodes {
+    title version tags eventCursor raw folder { name } source { key health { state } capabilities { level } createChatSchema }
+    organization { slug name } lastMessage { text chat { title } } messageCount
+    messages(last: 3) { nodes { text parent { text } siblings { id } children { id } raw } status { code } }
+  } sources { code } totalCount { value } }
+  folders(first: 5) { nodes { name chats(first: 1) { nodes { title } } } }
+  search(query: "hello", first: 2) { nodes { __typename } coverage { mode } }
+  chat(id: $id) { title } sources { key } vendors { name } organization { slug members(first: 1) { nodes { role } } }
+}"""
+
+
+async def test_an_unmarked_field_does_not_look_at_who_asks_down_to_the_store(desk: Desk) -> None:
+    made = await desk.do(
+        "createChat", "chat { id }", sourceId=desk.source, title="hello", messages=[{"text": "hello world"}]
+    )
+    context = desk.context()
+    principal = WatchedPrincipal(context.principal)
+    context.principal = principal  # type: ignore[assignment]  # it stands in for one
+    result = await desk.answer(EVERYTHING_UNMARKED, context, id=made["chat"]["id"])
+    assert result.errors is None
+    assert principal.reads == []
+
+
+async def test_a_marked_field_does(desk: Desk) -> None:
+    await desk.do("createChat", "chat { id }", sourceId=desk.source, title="hello")
+    context = desk.context()
+    principal = WatchedPrincipal(context.principal)
+    context.principal = principal  # type: ignore[assignment]  # it stands in for one
+    result = await desk.answer("{ chats(first: 1) { nodes { unreadCount } } }", context)
+    assert result.errors is None
+    assert principal.reads != []
