@@ -1,6 +1,7 @@
 """From an id to the source that owns it: which sources an organization has, who sees them, and one open `ChatSource` for each."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from domain.errors import GatewayError, UpstreamUnavailable
@@ -56,7 +57,7 @@ class Sources:
     async def connect(self, source: Source) -> ChatSource:
         """The open source for a record. A changed record opens it anew. Raises `GatewayError` when it cannot be opened."""
         opened = self._open.get(source.id)
-        if opened is not None and opened[0] == source:
+        if opened is not None and _connects_alike(opened[0], source):
             return opened[1]
         connector = self._connectors.get(source.vendor)
         if connector is None:
@@ -67,7 +68,7 @@ class Sources:
                 operation="connect",
             )
         credentials = await self.credentials(source)
-        if source.id in self._open and self._open[source.id][0] == source:  # another task was faster
+        if source.id in self._open and _connects_alike(self._open[source.id][0], source):  # another task was faster
             return self._open[source.id][1]
         live = connector.connect(source, credentials)
         self._open[source.id] = (source, live)
@@ -102,3 +103,8 @@ class Sources:
                 await live.aclose()
             except GatewayError:  # a vendor that fails to say goodbye must not keep us from closing the others
                 continue
+
+
+def _connects_alike(opened: Source, source: Source) -> bool:
+    """Whether an open source still does: what its vendor told of the account is no reason to forget how it has been answering."""
+    return replace(opened, account=source.account) == source

@@ -98,7 +98,12 @@ async def story(gateway: Any) -> AsyncIterator[Story]:
 
 
 async def test_source_says_that_it_is_well(story: Story) -> None:
-    payload = await story.write("testSource", "checks { name passed message }", sourceId=story.source_id)
+    payload = await story.write(
+        "testSource",
+        "source { health { state } account { kind } } checks { name passed message }",
+        sourceId=story.source_id,
+    )
+    assert payload["source"] == {"health": {"state": "HEALTHY"}, "account": {"kind": "INSTANCE"}}
     assert {check["name"]: check["passed"] for check in payload["checks"]} == {
         "reachable": True,
         "version": True,
