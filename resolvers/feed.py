@@ -48,8 +48,9 @@ class Listener:
         return words
 
     def _told(self, head: int) -> None:
-        self.head = max(self.head, head)
-        self._bell.set()
+        if head > self.head:
+            self.head = head
+            self._bell.set()
 
     def _said(self, growth: Growth) -> None:
         if len(self._words) >= _MAX_WAITING_WORDS:
@@ -88,6 +89,10 @@ class Feed:
         """A reply has new words."""
         for listener in self._listeners.get(growth.delta.organization_id, ()):
             listener._said(growth)
+
+    def organizations(self) -> list[int]:
+        """Those that somebody listens to."""
+        return list(self._listeners)
 
     def count(self) -> int:
         """How many listen."""

@@ -1,5 +1,6 @@
 """Puts the parts together: opens the long-living ones in the right order, and closes them in the reverse one."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -25,6 +26,8 @@ from switchboard.tokens import TokenVerifier
 from upstreams.http import UpstreamClients
 from upstreams.policy import UpstreamSettings
 from upstreams.registry import connectors
+
+_LOOK_SECONDS = 0.25
 
 
 @asynccontextmanager
@@ -68,9 +71,12 @@ async def open_gateway(settings: Settings) -> AsyncIterator[tuple[Gateway, Gatew
         verifier = TokenVerifier(jwt) if jwt is not None else None
         authenticator = Authenticator(store, verifier=verifier, check_seconds=settings.auth.check_seconds)
         sessions = GatewaySessions(gateway, authenticator, check_seconds=settings.auth.check_seconds)
+        watching = asyncio.create_task(_watch_other_workers(gateway)) if settings.workers > 1 else None
         try:
             yield gateway, sessions
         finally:
+            if watching is not None:
+                watching.cancel()
             await authenticator.aclose()
             await gateway.replies.drain(settings.shutdown_seconds)
             await gateway.drains.aclose()
@@ -88,6 +94,14 @@ def upstream_settings(settings: Settings) -> UpstreamSettings:
         concurrency=upstream.concurrency,
         allow_private_addresses=settings.allow_private_addresses,
     )
+
+
+async def _watch_other_workers(gateway: Gateway) -> None:
+    """What another worker commits wakes the subscribers of this one: the head of the log is looked at while somebody listens."""
+    while True:
+        await asyncio.sleep(_LOOK_SECONDS)
+        for organization_id in gateway.feed.organizations():
+            gateway.feed.committed(organization_id, await gateway.store.events.head(organization_id))
 
 
 def _variables_of(patterns: Sequence[str]) -> Callable[[str], str | None]:
