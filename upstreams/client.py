@@ -189,7 +189,11 @@ class UpstreamClient:
             error = self._timed_out(request, seconds, perhaps_executed=unsure)
             self._health.failed(error.message)
             raise error from timeout
-        except asyncio.CancelledError:
+        except GatewayError as error:
+            self._finish(request, course, error)
+            raise
+        except BaseException:
+            # Cancelled, or a fault of ours: either tells nothing about the source.
             if course.is_out:
                 self._breaker.abandon()
             raise
@@ -203,13 +207,13 @@ class UpstreamClient:
                     return await self._attempt(request, read, course)
             except CircuitOpen as closed:
                 # It opened under this very call: what went wrong says more than that it did.
-                raise self._final(request, course, before or closed) from closed
+                raise before or closed from closed
             except _Failed as failed:
                 before = failed.error
                 if not failed.again:
                     if self._was_done_before(request, course, failed.error):
                         return await read(request, httpx.Response(204), course)
-                    raise self._final(request, course, failed.error) from failed.error.__cause__
+                    raise failed.error from None  # the cause may quote what must not be seen
                 if not failed.at_once:
                     await self._back_off(failed.error, course)
 
@@ -217,12 +221,14 @@ class UpstreamClient:
         """Whether a retried deletion finds nothing because an earlier attempt, whose answer was lost, did it."""
         return request.method == "DELETE" and course.perhaps_executed and isinstance(error, NotFound)
 
-    def _final(self, request: Request, course: _Course, error: GatewayError) -> GatewayError:
-        if isinstance(error, UpstreamError) and not isinstance(error, CircuitOpen):
-            error.perhaps_executed = error.perhaps_executed or (course.perhaps_executed and request.writes)
-            if not isinstance(error, UpstreamRejected):  # that one is the input's fault
-                self._health.failed(error.message)
-        return error
+    def _finish(self, request: Request, course: _Course, error: GatewayError) -> None:
+        """What every error of a call goes through: an earlier attempt may have been executed, and the source's health is told."""
+        if not isinstance(error, UpstreamError):
+            return
+        error.perhaps_executed |= course.perhaps_executed and request.writes
+        # A rejection is the input's fault, and an open circuit was not asked.
+        if not isinstance(error, UpstreamRejected | CircuitOpen):
+            self._health.failed(error.message)
 
     async def _back_off(self, error: GatewayError, course: _Course) -> None:
         """Full jitter: any time up to the bound, so that many who failed together do not come back together."""
@@ -264,6 +270,9 @@ class UpstreamClient:
             result = await read(request, response, course)
         except httpx.RequestError as error:
             raise self._no_answer(request, error, course) from error
+        except httpx.InvalidURL as error:
+            refused = AddressRefused("`base_url` is not an address")
+            raise self._no_answer(request, refused, course) from error
         finally:
             seconds = self._clock.monotonic() - started
             self._report(request, status, seconds, course)

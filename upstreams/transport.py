@@ -27,7 +27,7 @@ class NotConnected(httpx.ConnectError):
 
 
 class AddressRefused(NotConnected):
-    """The host has a private address, and the settings do not allow that."""
+    """The address is none, or a private one and the settings do not allow that."""
 
 
 def certainly_not_sent(error: BaseException) -> bool:
@@ -128,7 +128,7 @@ class Transport(httpx.AsyncBaseTransport):
                 resolver=self._resolver if self._allows_private else PublicResolver(self._resolver),
                 ttl_dns_cache=_NAMES_SECONDS,
                 keepalive_timeout=_IDLE_SECONDS,
-                ssl=httpx.create_ssl_context(trust_env=False),
+                ssl=httpx.create_ssl_context(),  # with `SSL_CERT_FILE`, for authorities of one's own
             )
             self._session = aiohttp.ClientSession(
                 connector=connector,
@@ -163,4 +163,6 @@ def _as_httpx(error: BaseException, request: httpx.Request) -> httpx.RequestErro
     """aiohttp's errors in httpx's words. `ClientConnectorError` and `ConnectionTimeoutError` come from connecting alone."""
     if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
         return NotConnected("no connection", request=request)
+    if isinstance(error, aiohttp.InvalidURL | aiohttp.NonHttpUrlClientError):
+        return AddressRefused("`base_url` is not an http or https address", request=request)
     return httpx.RemoteProtocolError("the connection broke", request=request)

@@ -158,6 +158,49 @@ async def test_deletion_of_nothing_is_not_found() -> None:
     assert isinstance(await Bench(an_answer({}, 404)).error(delete("delete_thing", "/thing")), NotFound)
 
 
+@pytest.mark.parametrize("base_url", ["ftp://vendor.test", "not an address", "http://[::1", "https://"])
+async def test_impossible_address_is_refused_before_anything_is_sent(base_url: str) -> None:
+    clients = UpstreamClients(UpstreamSettings(allow_private_addresses=True))
+    with pytest.raises(UpstreamUnavailable, match="`base_url`") as caught:
+        await a_client(clients, base_url).send(WRITE)
+    await clients.aclose()
+    assert not caught.value.perhaps_executed
+
+
+async def test_write_that_perhaps_happened_stays_so_when_the_quota_ends_it() -> None:
+    bench = Bench(an_answer({}, 502), an_answer({}, 429, headers={"Retry-After": "60"}))
+    error = await bench.error(post("set_thing", "/thing", {}, idempotent=True))
+    assert isinstance(error, UpstreamRateLimited)
+    assert error.perhaps_executed
+
+
+async def test_probe_that_is_cancelled_leaves_the_way_free() -> None:
+    time = FakeClock()
+    fails = True
+
+    async def handler(request: httpx.Request) -> httpx.Response:
+        if fails:
+            return an_answer({}, 500)
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    transport = Scripted(handler)
+    settings = UpstreamSettings(attempts=1, breaker_threshold=1)
+    client = a_client(UpstreamClients(settings, clock=time.clock, transport=transport))
+    with pytest.raises(UpstreamUnavailable):
+        await client.send(WRITE)
+    time.seconds += 5
+    fails = False
+    transport.asked.clear()
+    for _ in range(2):
+        probe = asyncio.create_task(client.send(WRITE))
+        await transport.asked.wait()
+        transport.asked.clear()
+        probe.cancel()
+        await asyncio.wait([probe])
+    assert len(transport.requests) == 3
+
+
 @pytest.mark.parametrize(
     "request_",
     [post("set_thing", "/thing", {}, idempotent=True), delete("delete_thing", "/thing")],

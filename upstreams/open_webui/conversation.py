@@ -11,7 +11,7 @@ from upstreams.clock import Clock
 from upstreams.open_webui import requests
 from upstreams.open_webui.access import Access
 from upstreams.open_webui.forms import Options
-from upstreams.open_webui.reading import FullChat, Reader, accepted, task_ids
+from upstreams.open_webui.reading import FullChat, Reader, accepted, after_a_write, task_ids
 from upstreams.open_webui.replies import Follower
 from upstreams.open_webui.writing import appended_history, entry, model_for, refuse_attachments
 
@@ -124,8 +124,9 @@ class Conversation:
             prompt=[{"role": "user", "content": turn["content"]}],
         )
         await self._reader.ask(requests.complete(body), accepted)
-        async for known in self._follower(chat_id, self._options.reply_timeout_seconds).follow(reply_id):
-            yield Progress(known.get(turn["id"]), known[reply_id])
+        with after_a_write():
+            async for known in self._follower(chat_id, self._options.reply_timeout_seconds).follow(reply_id):
+                yield Progress(known.get(turn["id"]), known[reply_id])
 
     def _follower(self, chat_id: str, timeout_seconds: float) -> Follower:
         async def is_running() -> bool:

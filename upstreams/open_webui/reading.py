@@ -1,13 +1,14 @@
 """Reading an Open WebUI: whole chats, pages of rows, everything at once."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
 import orjson
 
-from domain.errors import NotFound
+from domain.errors import NotFound, UpstreamError
 from domain.records import Chat, Message, Source
 from domain.source import SourcePage
 from upstreams.client import UpstreamClient
@@ -145,6 +146,16 @@ class Reader:
         return FullChat(
             chat_from_json(self._source, body, tree), tree, started_at, intent if isinstance(intent, str) else None
         )
+
+
+@contextmanager
+def after_a_write() -> Iterator[None]:
+    """Marks a failure as one behind which something was written already."""
+    try:
+        yield
+    except UpstreamError as error:
+        error.perhaps_executed = True
+        raise
 
 
 def page_number(token: str | None) -> int:

@@ -46,7 +46,7 @@ from upstreams.open_webui.conversation import Conversation
 from upstreams.open_webui.errors import POLICY
 from upstreams.open_webui.folders import check_parent
 from upstreams.open_webui.forms import CREATE_CHAT_SCHEMA, CREDENTIALS_SCHEMA, OPTIONS_SCHEMA, Options
-from upstreams.open_webui.reading import FullChat, Reader, page_number
+from upstreams.open_webui.reading import FullChat, Reader, after_a_write, page_number
 from upstreams.open_webui.writing import chat_body, tag_ids
 from upstreams.requests import Request
 
@@ -201,7 +201,10 @@ class OpenWebUISource:
                 raise
             full = found
         self._access.remember([full.chat.native_id])
-        return await self._tagged(full.chat, tags) if tags else full.chat
+        try:
+            return await self._tagged(full.chat, tags) if tags else full.chat
+        except UpstreamError:
+            return full.chat  # it was made; that its tags are missing, the answer shows
 
     async def rename_chat(self, chat_id: str, title: str | None) -> Chat:
         """Set the title; it cannot be emptied."""
@@ -236,13 +239,15 @@ class OpenWebUISource:
         """Publish a snapshot."""
         await self._own(chat_id)
         await self._access.send(requests.share_chat(self._prefix, chat_id))
-        return (await self._reader.chat(chat_id)).chat
+        with after_a_write():
+            return (await self._reader.chat(chat_id)).chat
 
     async def unshare_chat(self, chat_id: str) -> Chat:
         """Remove the snapshot."""
         await self._own(chat_id)
         await self._access.send(requests.unshare_chat(self._prefix, chat_id))
-        return (await self._reader.chat(chat_id)).chat
+        with after_a_write():
+            return (await self._reader.chat(chat_id)).chat
 
     async def delete_chat(self, chat_id: str) -> None:
         """Delete it with all its messages."""
@@ -290,9 +295,10 @@ class OpenWebUISource:
         check_parent(await self.list_folders(), folder_id, parent_id if moves else None)
         if name is not None:
             await self._access.send(requests.rename_folder(self._prefix, folder_id, name))
-        if moves:
-            await self._access.send(requests.move_folder(self._prefix, folder_id, parent_id))
-        return check_parent(await self.list_folders(), folder_id, None)
+        with after_a_write():
+            if moves:
+                await self._access.send(requests.move_folder(self._prefix, folder_id, parent_id))
+            return check_parent(await self.list_folders(), folder_id, None)
 
     async def delete_folder(self, folder_id: str, contents: FolderContents) -> None:
         """Delete with subfolders."""
@@ -347,12 +353,13 @@ class OpenWebUISource:
         if has == set(wanted):
             return chat
         # One after the other: the server reads, changes and writes the chat's list of tags.
-        for tag in wanted:
-            if tag not in has:
-                await self._access.send(requests.add_tag(self._prefix, chat.native_id, tag))
-        for tag in sorted(has - set(wanted)):
-            await self._access.send(requests.remove_tag(self._prefix, chat.native_id, tag))
-        return (await self._reader.chat(chat.native_id)).chat
+        with after_a_write():
+            for tag in wanted:
+                if tag not in has:
+                    await self._access.send(requests.add_tag(self._prefix, chat.native_id, tag))
+            for tag in sorted(has - set(wanted)):
+                await self._access.send(requests.remove_tag(self._prefix, chat.native_id, tag))
+            return (await self._reader.chat(chat.native_id)).chat
 
     async def _find_created(self, intent: str) -> FullChat | None:
         """The chat of a creation whose answer was lost, found by the gateway's id in it among the newest of the list."""

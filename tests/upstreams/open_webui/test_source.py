@@ -351,6 +351,23 @@ async def test_tags_are_compared_as_the_server_keeps_them() -> None:
     assert server.bodies(f"DELETE /api/v1/chats/{CHAT}/tags") == [{"name": "old"}]
 
 
+async def test_failure_behind_a_first_write_counts_as_perhaps_executed() -> None:
+    server = Server()
+    tags = f"POST /api/v1/chats/{CHAT}/tags"
+    server.routes[tags] = lambda request: an_answer([]) if server.asked.count(tags) == 1 else an_answer({}, 403)
+    with pytest.raises(UpstreamUnauthorized) as caught:
+        await server.connect().set_tags(CHAT, ["a", "b"])
+    assert caught.value.perhaps_executed
+
+
+async def test_new_chat_whose_tags_failed_is_a_chat_without_tags() -> None:
+    server = Server()
+    server.routes["POST /api/v1/chats/new"] = lambda request: an_answer(server.chat)
+    server.routes[f"POST /api/v1/chats/{CHAT}/tags"] = lambda request: an_answer({}, 500)
+    made = await server.connect().create_chat(NewChat(tags=("a",)))
+    assert (made.native_id, made.tags) == (CHAT, ())
+
+
 async def test_title_cannot_be_emptied() -> None:
     with pytest.raises(InvalidArgument):
         await Server().connect().rename_chat(CHAT, None)
