@@ -19,13 +19,12 @@ from domain.errors import (
     UpstreamError,
     UpstreamRateLimited,
     UpstreamRejected,
-    UpstreamTimeout,
-    UpstreamTooLarge,
     UpstreamUnavailable,
 )
 from domain.records import Health, Source
 from upstreams.breaker import Breaker
 from upstreams.clock import Clock
+from upstreams.failures import Failures
 from upstreams.flights import SingleFlight
 from upstreams.health import HealthRecord
 from upstreams.json_reading import WrongShape
@@ -105,6 +104,7 @@ class UpstreamClient:
         )
         self._places = asyncio.Semaphore(shared.settings.concurrency)
         self._health = HealthRecord(shared.clock.now)
+        self._failures = Failures(source)
 
     def health(self) -> Health:
         """How the source has been answering."""
@@ -137,11 +137,11 @@ class UpstreamClient:
         try:
             return read(_loads(answer.body))
         except WrongShape as wrong:
-            raise self._unexpected(
+            raise self._drifted(
                 answer.request, f"did not have the documented shape ({wrong})", wrong.json_path
             ) from wrong
         except ValueError as error:
-            raise self._unexpected(answer.request, "was not JSON") from error
+            raise self._drifted(answer.request, "was not JSON") from error
 
     async def lines(self, request: Request) -> AsyncIterator[bytes]:
         """The lines of a streamed answer, without their ends. A line that is too long arrives as an empty one, so that it can be counted."""
@@ -170,9 +170,9 @@ class UpstreamClient:
             async with asyncio.timeout(self._settings.read_seconds):
                 return await anext(chunks, None)
         except TimeoutError as error:
-            raise self._timed_out(request, self._settings.read_seconds, perhaps_executed=False) from error
+            raise self._failures.timed_out(request, self._settings.read_seconds, perhaps_executed=False) from error
         except httpx.RequestError as error:
-            raise self._broken(request, error, perhaps_executed=False) from error
+            raise self._failures.broken(request, error, perhaps_executed=False) from error
 
     # One call: deadline around attempts
 
@@ -186,7 +186,7 @@ class UpstreamClient:
             if course.is_out:
                 self._breaker.fail()
             unsure = request.writes and (course.is_out or course.perhaps_executed)
-            error = self._timed_out(request, seconds, perhaps_executed=unsure)
+            error = self._failures.timed_out(request, seconds, perhaps_executed=unsure)
             self._health.failed(error.message)
             raise error from timeout
         except GatewayError as error:
@@ -244,12 +244,7 @@ class UpstreamClient:
     async def _wait_for_quota(self, request: Request, course: _Course) -> None:
         while (wait := self._quota.wait_seconds()) > 0:
             if self._clock.monotonic() + wait >= course.deadline:
-                raise UpstreamRateLimited(
-                    f"{self._attempted(request)} was not sent: the quota of its credentials is used up. Try again in {wait:.0f} s.",
-                    source_id=self._source.id,
-                    operation=request.operation,
-                    retry_after_seconds=wait,
-                )
+                raise self._failures.quota_used_up(request, wait)
             await self._clock.sleep(wait)
 
     # One attempt
@@ -283,12 +278,7 @@ class UpstreamClient:
     def _admit(self, request: Request) -> None:
         wait = self._breaker.admit()
         if wait is not None:
-            raise CircuitOpen(
-                f"{self._attempted(request)} was not sent: the source failed several times in a row and is left alone. Try again in {wait:.0f} s.",
-                source_id=self._source.id,
-                operation=request.operation,
-                retry_after_seconds=wait,
-            )
+            raise self._failures.circuit_open(request, wait)
 
     def _built(self, request: Request) -> httpx.Request:
         headers = {"Accept": "application/json", **self._headers}
@@ -314,7 +304,7 @@ class UpstreamClient:
             async for chunk in response.aiter_bytes():
                 body += chunk
                 if len(body) > limit:
-                    raise _Failed(self._too_large(request, limit))
+                    raise _Failed(self._failures.too_large(request, limit))
         finally:
             await response.aclose()
         return bytes(body)
@@ -326,7 +316,7 @@ class UpstreamClient:
         if response.headers.get("content-type", "").startswith("text/html"):
             await response.aclose()
             self._settle(course, succeeded=True)
-            raise _Failed(self._unexpected(request, "was a web page"))
+            raise _Failed(self._drifted(request, "was a web page"))
 
     async def _refused(self, request: Request, response: httpx.Response, course: _Course) -> _Failed:
         status = response.status_code
@@ -362,7 +352,7 @@ class UpstreamClient:
 
     def _no_answer(self, request: Request, error: httpx.RequestError, course: _Course) -> _Failed:
         unsent = certainly_not_sent(error)
-        failure = self._broken(request, error, perhaps_executed=not unsent and request.writes)
+        failure = self._failures.broken(request, error, perhaps_executed=not unsent and request.writes)
         if isinstance(error, AddressRefused):
             course.is_out = False
             self._breaker.abandon()
@@ -403,52 +393,11 @@ class UpstreamClient:
             )
         )
 
-    # Sentences
-
-    def _attempted(self, request: Request) -> str:
-        return f"{self._source.key}: {request.operation.replace('_', ' ')}"
-
-    def _timed_out(self, request: Request, seconds: float, *, perhaps_executed: bool) -> UpstreamTimeout:
-        return UpstreamTimeout(
-            f"{self._attempted(request)} was not answered within {seconds:g} s. Try again later.",
-            source_id=self._source.id,
-            operation=request.operation,
-            perhaps_executed=perhaps_executed,
-        )
-
-    def _broken(self, request: Request, error: httpx.RequestError, *, perhaps_executed: bool) -> UpstreamUnavailable:
-        if isinstance(error, AddressRefused):
-            happened = str(error)
-        elif certainly_not_sent(error):
-            happened = "no connection could be made"
-        else:
-            happened = "the connection broke before the answer was complete"
-        return UpstreamUnavailable(
-            f"{self._attempted(request)} failed: {happened}. Check `base_url` and whether the vendor is up, then try again.",
-            source_id=self._source.id,
-            operation=request.operation,
-            perhaps_executed=perhaps_executed,
-        )
-
-    def _unexpected(self, request: Request, what: str, json_path: str = "$") -> UnexpectedAnswer:
-        error = UnexpectedAnswer(
-            f"{self._attempted(request)}: the answer of {self._source.vendor} {what}. Check `base_url`, the options of the source and the vendor's version.",
-            source_id=self._source.id,
-            operation=request.operation,
-            json_path=json_path,
-            perhaps_executed=request.writes,
-        )
+    def _drifted(self, request: Request, what: str, json_path: str = "$") -> UnexpectedAnswer:
+        error = self._failures.unexpected(request, what, json_path)
         self._health.drifted()
         self._health.failed(error.message)
         return error
-
-    def _too_large(self, request: Request, limit: int) -> UpstreamTooLarge:
-        return UpstreamTooLarge(
-            f"{self._attempted(request)}: the answer is larger than {limit} bytes and was not read. Ask for less.",
-            source_id=self._source.id,
-            operation=request.operation,
-            perhaps_executed=request.writes,
-        )
 
 
 _Read = Callable[[Request, httpx.Response, _Course], Awaitable[T]]

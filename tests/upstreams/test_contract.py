@@ -62,7 +62,7 @@ def replayed(vendor: str, *names: str) -> tuple[ChatSource, dict[str, Recorded],
     return connected(vendor, transport), answers, transport
 
 
-def faulty(vendor: str, fault: Callable[[httpx.Request], Any]) -> tuple[ChatSource, Scripted]:
+def faulty(vendor: str, fault: Callable[[httpx.Request], Any], **settings: Any) -> tuple[ChatSource, Scripted]:
     """A source whose vendor does `fault`, after the probe for its release where there is one."""
     probe = load(vendor).get("version")
 
@@ -73,7 +73,7 @@ def faulty(vendor: str, fault: Callable[[httpx.Request], Any]) -> tuple[ChatSour
         return answer if isinstance(answer, httpx.Response) else await answer
 
     transport = Scripted(handler)
-    return connected(vendor, transport, timeout_seconds=0.2), transport
+    return connected(vendor, transport, **settings), transport
 
 
 async def drained(source: ChatSource, needs: frozenset[str] = frozenset()) -> list[Any]:
@@ -106,9 +106,9 @@ WRITINGS: dict[str, Callable[[ChatSource], Awaitable[Any]]] = {
 OPERATIONS = READINGS | WRITINGS
 
 
-async def failure_of(vendor: str, operation: str, fault: Callable[[httpx.Request], Any]) -> Any:
+async def failure_of(vendor: str, operation: str, fault: Callable[[httpx.Request], Any], **settings: Any) -> Any:
     """The error that an operation ends with. It never holds the secret, and is a sentence."""
-    source, _ = faulty(vendor, fault)
+    source, _ = faulty(vendor, fault, **settings)
     with pytest.raises(GatewayError) as caught:
         await OPERATIONS[operation](source)
     error = caught.value
@@ -232,7 +232,7 @@ async def test_silence(vendor: str, operation: str) -> None:
         # Where a vendor may think for minutes, the deadline is the operation's own; there the connection breaks instead.
         return broken(request) if request.method == "POST" else never(request)
 
-    error = await failure_of(vendor, operation, fault)
+    error = await failure_of(vendor, operation, fault, timeout_seconds=0.2)
     assert isinstance(error, UpstreamTimeout | UpstreamUnavailable)
 
 
