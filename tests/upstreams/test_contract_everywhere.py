@@ -1,0 +1,70 @@
+"""The contract of every source, over the simulators and the local store: the very functions that a real vendor passes.
+
+A vendor that is added to the registry and to the simulators runs here without another line.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from simulators import kodey, open_webui
+from simulators.keys import KEYS
+from simulators.serving import running
+from storage import local
+from storage.store import open_store
+from tests.builders import T0
+from tests.upstreams.live_contract import CHECKS, Subject
+from tests.upstreams.wire import a_source
+from upstreams.http import UpstreamClients
+from upstreams.policy import UpstreamSettings
+from upstreams.registry import connectors
+
+pytestmark = pytest.mark.anyio
+
+SIMULATED = {"kodey": kodey.create_app, "open_webui": open_webui.create_app}
+AGENTS = {"kodey": ("agent-1", None), "open_webui": ("fake-gpt", "fake-slow")}
+
+
+def test_every_vendor_of_the_registry_is_simulated() -> None:
+    vendors = set(connectors(UpstreamClients()))
+    assert vendors == set(SIMULATED) == set(KEYS)
+
+
+@pytest.fixture(scope="module", params=[*SIMULATED, "local"])
+def place(request: pytest.FixtureRequest) -> Iterator[tuple[str, str]]:
+    """Vendor and address; the local store has none."""
+    if request.param == "local":
+        yield "local", ""
+        return
+    with running(SIMULATED[request.param](seed=False)) as url:
+        yield request.param, url
+
+
+@pytest.fixture
+async def subject(place: tuple[str, str], tmp_path: Path) -> AsyncIterator[Subject]:
+    vendor, url = place
+    async with AsyncExitStack() as stack:
+        if vendor == "local":
+            store = await stack.enter_async_context(open_store(f"sqlite:///{tmp_path / 'test.db'}"))
+            organization = await store.database.write(lambda tx: store.organizations.add(tx, "acme", "Acme", T0))
+            record = await store.database.write(
+                lambda tx: store.sources.add(
+                    tx, organization_id=organization.id, key="here", vendor="local", display_name="Here", created_at=T0
+                )
+            )
+            yield Subject(local.connector(store).connect(record, {}), page_rows=60)
+            return
+        clients = UpstreamClients(UpstreamSettings(allow_private_addresses=True))
+        stack.push_async_callback(clients.aclose)
+        source = connectors(clients)[vendor].connect(a_source(vendor, url), KEYS[vendor])
+        agent, slow = AGENTS[vendor]
+        found = Subject(source, agent=agent, slow_agent=slow, secrets=list(KEYS[vendor].values()))
+        yield found
+        await found.clean_up()
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+async def test_source_keeps_the_contract(subject: Subject, check: Callable[[Subject], Awaitable[None]]) -> None:
+    await check(subject)
