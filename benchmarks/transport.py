@@ -77,12 +77,14 @@ def serve(name: str) -> None:
     """Serve on a free port and print it."""
     import uvicorn
 
+    from switchboard.http.connection import GuardedConnection
+
     config = uvicorn.Config(
         application(name),
         host="127.0.0.1",
         port=0,
         loop="uvloop",
-        http="httptools",
+        http=GuardedConnection if name == "endpoint" else "httptools",
         lifespan="off",
         log_level="critical",
         access_log=False,

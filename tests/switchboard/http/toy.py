@@ -231,7 +231,12 @@ class Served:
 
 @contextlib.asynccontextmanager
 async def serve(
-    sessions: ToySessions | None = None, engine: Engine | None = None, *, port: int = 0, **options: Any
+    sessions: ToySessions | None = None,
+    engine: Engine | None = None,
+    *,
+    port: int = 0,
+    http: Any = "httptools",
+    **options: Any,
 ) -> AsyncIterator[Served]:
     """Serve the toy schema with uvicorn as the gateway is served. Afterwards no task of it may remain."""
     sessions = sessions or ToySessions()
@@ -242,7 +247,7 @@ async def serve(
         host="127.0.0.1",
         port=port,
         ws="websockets-sansio",
-        http="httptools",
+        http=http,
         lifespan="off",
         log_level="critical",
         ws_per_message_deflate=False,
