@@ -4,6 +4,7 @@ from typing import Any
 
 import uvicorn
 
+from switchboard.http.connection import GuardedConnection
 from switchboard.settings import Settings
 
 
@@ -19,7 +20,7 @@ def server_options(settings: Settings) -> dict[str, Any]:
         "port": settings.port,
         "workers": settings.workers,
         "loop": "uvloop",
-        "http": "httptools",
+        "http": GuardedConnection,
         "ws": "websockets-sansio",
         "ws_per_message_deflate": False,  # doubles the cost of each message for a few bytes
         "ws_max_size": settings.limits.body_bytes,
