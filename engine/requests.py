@@ -23,8 +23,6 @@ class Response:
     """The response of one operation, as the GraphQL specification draws it: `data`, `errors`, `extensions`."""
 
     body: dict[str, Any]
-    status: int | None = None
-    """What HTTP shall say where the body alone does not tell it; None: it follows from `is_request_error`."""
     _json: bytes | None = field(default=None, repr=False)
 
     @property

@@ -74,6 +74,8 @@ class EventStreams:
             if ended is pump:
                 pump.result()
                 return
+            # A watch that broke is our fault and is logged as such; the stream ends all the same.
+            ended.result()
             farewell = endings[ended]
             if farewell is None:
                 raise ClientGone

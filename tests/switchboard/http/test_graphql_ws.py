@@ -208,6 +208,14 @@ async def test_4500_when_something_of_ours_breaks(served: Served) -> None:
         await socket.assert_closed(4500, "request seven")
 
 
+async def test_4500_when_the_watch_of_the_credential_breaks(served: Served) -> None:
+    async with raw_socket(served.port) as socket:
+        await socket.initialise()
+        served.sessions.opened[0].fault = RuntimeError("the store is gone")
+        served.sessions.opened[0].over.set()
+        await socket.assert_closed(4500, "Internal server error")
+
+
 async def test_1001_when_the_gateway_goes_away(served: Served) -> None:
     async with raw_socket(served.port) as socket:
         await socket.initialise()

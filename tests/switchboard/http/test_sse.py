@@ -196,6 +196,20 @@ async def test_revoked_credential_cuts_the_stream_without_completing_it(served: 
         await served.stage.cancelled.wait()
 
 
+async def test_watch_that_breaks_cuts_the_stream_and_is_logged(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with streaming(served, "subscription { ticks }") as stream:
+        await stream.block()
+        await served.stage.reached.wait()
+        served.sessions.opened[0].fault = RuntimeError("the store is gone")
+        served.sessions.opened[0].over.set()
+        with pytest.raises(httpx.RemoteProtocolError):
+            await stream.block()
+        await served.stage.cancelled.wait()
+    assert "the store is gone" in caplog.text
+
+
 async def test_draining_cuts_the_stream_without_completing_it(served: Served) -> None:
     async with streaming(served, "subscription { ticks }") as stream:
         await stream.block()

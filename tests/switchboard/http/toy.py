@@ -162,6 +162,8 @@ class ToySession:
     subject: str
     expires_at: datetime | None = None
     over: asyncio.Event = field(default_factory=asyncio.Event)
+    fault: Exception | None = None
+    """What watching the credential breaks with, once it is `over`."""
     closed: bool = False
 
     def context(self, *, request_id: str) -> Context:
@@ -171,6 +173,8 @@ class ToySession:
 
     async def ended(self) -> None:
         await self.over.wait()
+        if self.fault is not None:
+            raise self.fault
 
     async def renew(self, payload: Mapping[str, Any]) -> bool:
         if "Authorization" not in payload:
