@@ -3,7 +3,6 @@
 A source that is no longer named stays as it is; `switchboard sources remove` disconnects it. Nothing is called here.
 """
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -14,7 +13,7 @@ from domain.source import Connector
 from resolvers.source_forms import checked_credentials, checked_options, checked_url
 from storage.database import Transaction
 from storage.store import Store
-from switchboard.settings import SourceSettings
+from switchboard.settings import SourceSettings, from_environment
 from switchboard.settings_errors import SettingsError
 
 Seal = Callable[[Mapping[str, str]], bytes]
@@ -51,9 +50,12 @@ async def _settle(
     try:
         base_url = checked_url(connector, wanted.base_url)
         options = checked_options(connector, wanted.options)
-        secrets = checked_credentials(connector, wanted.credentials, os.environ.get)
-    except GatewayError as error:
-        raise SettingsError(f"{name} cannot be used. {error.message}") from error
+        values = {
+            part: from_environment(text, setting=f"credentials.{part}") for part, text in wanted.credentials.items()
+        }
+        secrets = checked_credentials(connector, values, None)
+    except (GatewayError, SettingsError) as error:
+        raise SettingsError(f"{name} cannot be used. {error}") from error
     sealed = seal(secrets) if secrets else b""
     shown = wanted.display_name or connector.display_name
     known = await store.sources.by_key(organization.id, wanted.key)
