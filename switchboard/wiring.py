@@ -20,6 +20,7 @@ from switchboard.auth import Authenticator
 from switchboard.configured_sources import configure_sources
 from switchboard.keys import key_ring
 from switchboard.metrics import upstream_observer
+from switchboard.retention import forgetting
 from switchboard.sessions import GatewaySessions
 from switchboard.settings import Settings
 from switchboard.tokens import TokenVerifier
@@ -73,7 +74,8 @@ async def open_gateway(settings: Settings) -> AsyncIterator[tuple[Gateway, Gatew
         sessions = GatewaySessions(gateway, authenticator, check_seconds=settings.auth.check_seconds)
         watching = asyncio.create_task(_watch_other_workers(gateway)) if settings.workers > 1 else None
         try:
-            yield gateway, sessions
+            async with forgetting(gateway, settings):
+                yield gateway, sessions
         finally:
             if watching is not None:
                 watching.cancel()
