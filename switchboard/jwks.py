@@ -56,7 +56,10 @@ class Jwks:
 
     async def key(self, kid: str | None) -> jwt.PyJWK | None:
         """The key of an id; for tokens without one the only key there is. None when the service does not publish it."""
-        if (known := self._known(kid)) and self._is_fresh():
+        known = self._known(kid)
+        if known is not None and (
+            self._is_fresh() or self._lock.locked()
+        ):  # an old key serves while new ones are fetched
             return known
         async with self._lock:  # many tokens with one new key: one fetch
             if not ((known := self._known(kid)) and self._is_fresh()) and self._may_try():
