@@ -1,5 +1,6 @@
 """Organizations, members, keys and the audit log: who may, what is kept, and what is not found."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -183,6 +184,14 @@ async def test_the_same_key_creates_once(world: World) -> None:
     assert (again, replayed) == (made, True)
     with pytest.raises(IdempotencyConflict):
         await under_test.create_organization(world.ann(), slug="other", name="New", idempotency_key="k")
+
+
+async def test_of_requests_at_once_with_one_key_one_creates(world: World) -> None:
+    answers = await asyncio.gather(
+        *(under_test.create_organization(world.ann(), slug="new", name="New", idempotency_key="k") for _ in range(5))
+    )
+    assert len({made.id for made, _ in answers}) == 1
+    assert sorted(replayed for _, replayed in answers) == [False, True, True, True, True]
 
 
 async def test_a_failed_creation_does_not_use_up_its_key(world: World) -> None:

@@ -4,17 +4,21 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
-from domain.records import Role, Scope
-from resolvers.context import Gateway
+from domain.ids import IdType, format_id
+from domain.paging import PageRequest
+from domain.records import Organization, Role, Scope
+from resolvers.organizations import add_organization, members, remove_member
+from storage.database import Transaction
 from switchboard.auth import Authenticator, Identity
 from switchboard.http.session import Refused
 from switchboard.sessions import GatewaySession, GatewaySessions
-from switchboard.settings import JwtSettings
+from switchboard.settings import AuthSettings, JwtSettings, Settings
 from switchboard.tokens import TokenVerifier
+from switchboard.wiring import open_gateway
 from tests.resolvers.gateways import a_gateway
 from tests.switchboard.access import Access, open_access
 from tests.switchboard.sign_in import AUDIENCE, ISSUER, SigningKey, SignInService, sign_in_service
@@ -47,7 +51,7 @@ async def sessions(access: Access, service: SignInService) -> AsyncIterator["Wat
 
 
 def sessions_of(access: Access, service: SignInService, *, check_seconds: float) -> "Watched":
-    gateway = cast(Gateway, a_gateway(access.store, clock=access.clock))
+    gateway = a_gateway(access.store, clock=access.clock)
     verifier = TokenVerifier(JwtSettings(issuer=ISSUER, audience=AUDIENCE, jwks_url=service.url), now=access.clock)
     authenticator = Authenticator(access.store, verifier=verifier, check_seconds=check_seconds, now=access.clock)
     made = Watched(gateway, authenticator, check_seconds=check_seconds)
@@ -278,3 +282,48 @@ async def test_a_session_cannot_be_taken_over(access: Access, sessions: "Watched
     with pytest.raises(Refused):
         await session.renew(payload)
     assert session.identity == before
+
+
+async def test_the_wired_gateway_accepts_tokens_and_hears_of_members_that_go(
+    tmp_path: Path, service: SignInService
+) -> None:
+    """All parts as `serve` puts them together."""
+    jwt = JwtSettings(issuer=ISSUER, audience=AUDIENCE, jwks_url=service.url)
+    settings = Settings(
+        database_url=f"sqlite:///{tmp_path / 'wired.db'}",
+        secret_keys=("t" * 32,),
+        auth=AuthSettings(jwt=jwt, check_seconds=2.5),
+    )
+    async with open_gateway(settings) as (gateway, sessions):
+        store = gateway.store
+
+        async def unit(tx: Transaction) -> Organization:
+            made = await add_organization(store, tx, slug="acme", name="Acme", at=gateway.clock())
+            for subject in ("ann", "bob"):
+                await store.organizations.add_member(
+                    tx,
+                    made.id,
+                    issuer=ISSUER,
+                    subject=subject,
+                    display_name=None,
+                    role=Role.ADMIN,
+                    at=gateway.clock(),
+                )
+            return made
+
+        await store.database.write(unit)
+
+        async def open_for(subject: str) -> GatewaySession:
+            headers = {"authorization": f"Bearer {KEY.sign(sub=subject)}"}
+            return await sessions.open(headers, None, request_id="r", transport="http", last_event_id=None)
+
+        ann, bob = await open_for("ann"), await open_for("bob")
+        ending = asyncio.create_task(bob.ended())
+        context = ann.context(request_id="r")
+        page = await members(context, context.organization, PageRequest(first=9))
+        assert page is not None
+        id_ = format_id(IdType.MEMBER, page.rows[1].id)
+        await remove_member(context, member_id=id_)
+        await asyncio.wait_for(ending, 2)  # told, not found out: by itself it looks every 2.5 seconds
+        with pytest.raises(Refused):
+            await open_for("bob")

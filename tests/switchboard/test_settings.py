@@ -87,6 +87,14 @@ def test_the_environment_wins_over_the_file_and_options_over_both(
     assert (settings.port, settings.host, settings.limits.depth, settings.limits.tokens) == (3, "a", 4, 7)
 
 
+def test_a_table_can_stand_in_the_environment_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"ISSUER": "a", "AUDIENCE": "b", "JWKS_URL": "https://c", "ALGORITHMS": "ES256,RS256"}.items():
+        monkeypatch.setenv(f"SWITCHBOARD_AUTH__JWT__{name}", value)
+    jwt = load_settings().auth.jwt
+    assert jwt is not None
+    assert (jwt.issuer, jwt.allowed_algorithms) == ("a", ("ES256", "RS256"))
+
+
 def test_lists_in_the_environment_are_written_with_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SWITCHBOARD_ALLOWED_ORIGINS", "https://a.example, http://localhost:*")
     assert load_settings().allowed_origins == ("https://a.example", "http://localhost:*")

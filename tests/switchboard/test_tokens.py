@@ -1,5 +1,6 @@
 """Tokens: what makes one good, and each way in which one is not."""
 
+import asyncio
 import base64
 import hmac
 import json
@@ -229,3 +230,23 @@ async def test_unusable_published_keys_are_passed_over() -> None:
     assert await jwks.key("k2") is not None
     assert await jwks.key("s") is None
     assert await jwks.key("k1") is None
+
+
+async def test_nobody_waits_for_fresh_keys_while_there_are_old_ones() -> None:
+    """A sign-in service that hangs must not stop everybody who has a good token."""
+    clock, hang, asked = ManualClock(), asyncio.Event(), asyncio.Event()
+
+    async def fetch(_: str) -> dict[str, Any]:
+        if clock.now > 0:
+            asked.set()
+            await hang.wait()
+        return {"keys": [KEY.jwk]}
+
+    jwks = Jwks("http://id", ttl_seconds=1, fetch=fetch, clock=clock)
+    await jwks.key("k1")
+    clock.now = 10
+    first = asyncio.create_task(jwks.key("k1"))
+    await asked.wait()
+    assert await jwks.key("k1") is not None
+    hang.set()
+    assert await first is not None
