@@ -6,13 +6,12 @@ It needs no network, so each write is one transaction: what it changes, and the 
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NoReturn
 
 from domain.capabilities import Capabilities, Capability, ChatOrder
 from domain.errors import CapabilityMissing, InvalidArgument, NotFound
 from domain.records import (
-    CHAT_FIELDS,
     GATEWAY,
     Account,
     AccountKind,
@@ -24,7 +23,6 @@ from domain.records import (
     Health,
     HealthState,
     Message,
-    Person,
     SearchHit,
     Source,
 )
@@ -43,13 +41,13 @@ from domain.tree import by_id, newest_leaf
 from storage.chats import ChatQuery, ChatsSeen
 from storage.columns import instant
 from storage.database import Transaction
+from storage.local_records import check_text, first_messages, new_chat, new_message, partial_chat
 from storage.local_table import CAPABILITIES, CREATE_CHAT, NOTHING
 from storage.local_tokens import ListToken, read_token, token_after, token_before
 from storage.messages import MessagesSeen
 from storage.store import Store
 
 VENDOR = "local"
-MAX_TEXT_BYTES = 1024 * 1024
 _PAGE = 50
 _DRAIN_PAGE = 500
 
@@ -194,15 +192,15 @@ class LocalSource:
     async def create_chat(self, new: NewChat) -> Chat:
         """Start a chat. Saying the same `idempotency_id` twice starts one."""
         for first in new.messages:
-            _check_text(first.text)
+            check_text(first.text)
         chat_id = new.idempotency_id or uuid.uuid4().hex
 
         async def unit(tx: Transaction) -> None:
             if await self._store.chats.get_in(tx, self._source.organization_id, self._source.id, chat_id):
                 return
             now = self._store.clock()
-            messages = self._first_messages(new, chat_id, now)
-            await self._observe_chat(tx, self._new_chat(new, chat_id, messages, now), now)
+            messages = first_messages(self._source, new, chat_id, now)
+            await self._observe_chat(tx, new_chat(self._source, new, chat_id, messages, now), now)
             if new.folder_id is not None:
                 await self._file(tx, chat_id, new.folder_id, now)
             if messages:
@@ -264,7 +262,7 @@ class LocalSource:
 
     async def send_message(self, new: NewMessage) -> AsyncIterator[Progress]:
         """Store the message; it is the end of the active path afterwards. Nobody answers."""
-        _check_text(new.text)
+        check_text(new.text)
 
         async def unit(tx: Transaction) -> None:
             await self._require_in(tx, new.chat_id)
@@ -277,7 +275,7 @@ class LocalSource:
                     path=("parentId",),
                 )
             now = self._store.clock()
-            await self._observe_messages(tx, new.chat_id, [self._new_message(new, now)], now, leaf=new.id)
+            await self._observe_messages(tx, new.chat_id, [new_message(self._source, new, now)], now, leaf=new.id)
             await self._touch(tx, new.chat_id, now)
 
         await self._store.database.write(unit)
@@ -285,7 +283,7 @@ class LocalSource:
 
     async def edit_message(self, chat_id: str, message_id: str, text: str) -> Message:
         """Replace the words."""
-        _check_text(text)
+        check_text(text)
 
         async def unit(tx: Transaction) -> None:
             await self._require_in(tx, chat_id)
@@ -297,7 +295,7 @@ class LocalSource:
                 return
             now = self._store.clock()
             await self._observe_messages(tx, chat_id, [replace(old, text=text, parts=(), edited_at=now)], now)
-            await self._observe_chat(tx, self._chat(chat_id, updated_at=now), now)
+            await self._observe_chat(tx, partial_chat(self._source, chat_id, updated_at=now), now)
 
         await self._store.database.write(unit)
         return await self._require_message(chat_id, message_id)
@@ -359,72 +357,12 @@ class LocalSource:
     def _query(self, limit: int) -> ChatQuery:
         return ChatQuery(organization_id=self._source.organization_id, source_ids=(self._source.id,), limit=limit)
 
-    def _chat(self, chat_id: str, **told: object) -> Chat:
-        """A chat of which only `told` is said."""
-        return Chat(
-            organization_id=self._source.organization_id,
-            source_id=self._source.id,
-            native_id=chat_id,
-            told=frozenset(told),
-            **told,  # type: ignore[arg-type]  # names and types are those of `Chat`
-        )
-
-    def _new_chat(self, new: NewChat, chat_id: str, messages: Sequence[Message], now: datetime) -> Chat:
-        told = dict.fromkeys(CHAT_FIELDS) | {
-            "title": new.title,
-            "owner": Person(new.user_id) if new.user_id is not None else None,
-            "agent": Agent(new.agent) if new.agent is not None else None,
-            "metadata": new.metadata,
-            "tags": tuple(sorted(set(new.tags or ()))),
-            "pinned": False,
-            "archived": False,
-            "created_at": now,
-            "updated_at": now,
-            "last_message_at": messages[-1].created_at if messages else None,
-            "message_count": len(messages),
-        }
-        return self._chat(chat_id, **told)
-
-    def _first_messages(self, new: NewChat, chat_id: str, now: datetime) -> list[Message]:
-        parents = [None, *(first.id for first in new.messages)]
-        return [
-            Message(
-                organization_id=self._source.organization_id,
-                source_id=self._source.id,
-                chat_id=chat_id,
-                native_id=first.id,
-                role=first.role,
-                text=first.text,
-                parent_id=parent,
-                attachments=first.attachments,
-                metadata=first.metadata,
-                # Told apart, so that whoever sorts by time sees them in their order.
-                created_at=now + timedelta(microseconds=place),
-            )
-            for place, (first, parent) in enumerate(zip(new.messages, parents, strict=False))
-        ]
-
-    def _new_message(self, new: NewMessage, now: datetime) -> Message:
-        return Message(
-            organization_id=self._source.organization_id,
-            source_id=self._source.id,
-            chat_id=new.chat_id,
-            native_id=new.id,
-            role=new.role,
-            text=new.text,
-            model=new.model,
-            parent_id=new.parent_id,
-            attachments=new.attachments,
-            created_at=now,
-            metadata=new.metadata,
-        )
-
     async def _change(self, chat_id: str, **told: object) -> Chat:
         async def unit(tx: Transaction) -> None:
             old = await self._require_in(tx, chat_id)
             changes = {name: value for name, value in told.items() if name != "updated_at"}
             if any(getattr(old, name) != value for name, value in changes.items()):
-                await self._observe_chat(tx, self._chat(chat_id, **told), self._store.clock())
+                await self._observe_chat(tx, partial_chat(self._source, chat_id, **told), self._store.clock())
 
         await self._store.database.write(unit)
         return await self._require(chat_id)
@@ -437,7 +375,7 @@ class LocalSource:
             "last_message_at": instant(newest) if newest is not None else None,
             "message_count": length,
         }
-        await self._observe_chat(tx, self._chat(chat_id, **told), now)
+        await self._observe_chat(tx, partial_chat(self._source, chat_id, **told), now)
 
     async def _file(self, tx: Transaction, chat_id: str, folder_id: str | None, now: datetime) -> None:
         ref = FolderRef(GATEWAY, folder_id) if folder_id is not None else None
@@ -521,16 +459,6 @@ def _live(chat: Chat) -> Chat:
 
 def _found(found: Chat | Message) -> Chat | Message:
     return _live(found) if isinstance(found, Chat) else found
-
-
-def _check_text(text: str) -> None:
-    if not text.strip():
-        raise InvalidArgument("A message without words was to be stored. Write something.", path=("text",))
-    size = len(text.encode("utf-8", "surrogatepass"))
-    if size > MAX_TEXT_BYTES:
-        raise InvalidArgument(
-            f"A message of {size} bytes was to be stored; at most {MAX_TEXT_BYTES} are. Split it.", path=("text",)
-        )
 
 
 def _no_chat() -> NotFound:

@@ -18,7 +18,8 @@ from domain.source import (
     NewMessage,
     SearchRequest,
 )
-from storage.local import MAX_TEXT_BYTES, LocalSource, connector
+from storage.local import LocalSource, connector
+from storage.local_records import MAX_TEXT_BYTES
 from tests.storage.conftest import World, an_organization, at
 
 pytestmark = pytest.mark.anyio
