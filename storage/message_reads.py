@@ -1,6 +1,7 @@
 """Reading messages: windows of the active path for one chat or many at once, branches, single messages."""
 
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import NamedTuple
 
 from domain.errors import BadCursor
@@ -58,14 +59,14 @@ class MessageReads:
             "first": window.first,
             "last": window.last,
         }
-        found: dict[ChatId, tuple[int, int, int, list[Message]]] = {}
+        found: dict[ChatId, tuple[int, int, int, list[tuple[int, Message]]]] = {}
         for row in await self._database.fetch_all(windows_statement(window), parameters):
-            source_id, chat_id, start, end, total = row[:5]
+            source_id, chat_id, start, end, total, position = row[:6]
             if start is None or end is None:
                 raise _not_on_path()
             entry = found.setdefault((source_id, chat_id), (start, end, total, []))
-            if row[5] is not None:
-                entry[3].append(message_of(row[5:]))
+            if position is not None:
+                entry[3].append((position, message_of(row[6:])))
         return {key: _window(*entry, window) for key, entry in found.items()}
 
     async def tree(self, organization_id: int, source_id: int, chat_id: str) -> list[Message]:
@@ -190,16 +191,15 @@ def windows_statement(window: MessageWindow) -> str:
     low = f"{_place_of('after')} + 1" if window.after is not None else "0"
     high = _place_of("before") if window.before is not None else "chat.path_length"
     return (
-        f"SELECT ends.source_id, ends.native_id, ends.low, ends.high, ends.path_length, {MESSAGE} FROM ("
-        f"SELECT place, chat.source_id, chat.native_id, chat.path_length, {low} AS low, {high} AS high "
+        f"SELECT ends.source_id, ends.native_id, ends.low, ends.high, ends.path_length, message.position, {MESSAGE} FROM ("
+        f"SELECT chat.source_id, chat.native_id, chat.path_length, {low} AS low, {high} AS high "
         f"FROM {sqlite.rows_of('keys', 'source', 'chat')} AS wanted CROSS JOIN chat "
         "ON chat.organization_id = :organization_id AND chat.source_id = wanted.source "
         "AND chat.native_id = wanted.chat AND chat.deleted_at IS NULL) AS ends "
         "LEFT JOIN message ON message.organization_id = :organization_id AND message.source_id = ends.source_id "
         "AND message.chat_id = ends.native_id AND message.position IS NOT NULL "
         "AND message.position >= max(ends.low, CASE WHEN :last IS NULL THEN 0 ELSE ends.high - :last END) "
-        "AND message.position < min(ends.high, CASE WHEN :first IS NULL THEN ends.high ELSE ends.low + :first END) "
-        "ORDER BY ends.place, message.position"
+        "AND message.position < min(ends.high, CASE WHEN :first IS NULL THEN ends.high ELSE ends.low + :first END)"
     )
 
 
@@ -212,12 +212,14 @@ def _place_of(parameter: str) -> str:
     )
 
 
-def _window(start: int, end: int, total: int, messages: list[Message], window: MessageWindow) -> Window:
+def _window(start: int, end: int, total: int, placed: list[tuple[int, Message]], window: MessageWindow) -> Window:
     if window.first is not None:
         end = min(end, start + window.first)
     elif window.last is not None:
         start = max(start, end - window.last)
-    return Window(messages, start > 0, end < total, total)
+    # Nearly free, since the index gives them in order; asked of the database it would be a sort of all rows with their texts.
+    placed.sort(key=itemgetter(0))
+    return Window([message for _, message in placed], start > 0, end < total, total)
 
 
 def _not_on_path() -> BadCursor:

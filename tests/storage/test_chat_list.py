@@ -99,8 +99,8 @@ async def forwards(world: World, query: ChatQuery) -> list[tuple[int, str]]:
 
 async def backwards(world: World, query: ChatQuery) -> list[tuple[int, str]]:
     found: list[tuple[int, str]] = []
-    before: ChatKey | None = (True, "~" if query.order.field is ChatOrderField.TITLE else 9**15, 10**9, "~")
-    while rows := await world.store.chats.page(_from(query, before=before)):
+    before: ChatKey | None = None
+    while rows := await world.store.chats.page(_from(query, before=before, from_end=before is None)):
         found = [chat.key for chat in rows] + found
         before = chat_key(rows[0], query.order.field)
     return found
@@ -178,3 +178,10 @@ async def test_a_page_costs_one_statement_whatever_its_size(world: World) -> Non
         assert len(await ids(world, limit=limit)) == limit
         costs.append(world.store.database.statements - before)
     assert costs == [1, 1]
+
+
+async def test_the_ids_of_a_source_are_those_that_are_not_deleted(world: World) -> None:
+    await world.see(world.chat("a"), world.chat("b"))
+    key = (world.organization.id, world.source.id)
+    await world.write(lambda tx: world.store.chats.remove(tx, *key, "a", at(20)))
+    assert await world.store.chats.native_ids(*key) == ["b"]

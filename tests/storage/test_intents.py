@@ -60,6 +60,14 @@ async def test_a_key_is_free_again_after_a_day(world: World) -> None:
     assert await world.store.intents.get(world.organization.id, first.id) is not None
 
 
+async def test_a_key_whose_request_certainly_did_nothing_is_free_again(world: World) -> None:
+    first = await opened(world)
+    await world.write(lambda tx: world.store.intents.finish(tx, first.id, IntentState.FAILED))
+    again = await opened(world)
+    assert again.is_new
+    assert again.id != first.id
+
+
 async def test_a_start_finds_what_is_not_settled(world: World) -> None:
     intents = [await opened(world, key=None) for _ in range(4)]
     for intent, state in zip(intents, IntentState, strict=True):

@@ -360,3 +360,21 @@ async def test_the_store_answers_only_for_chats_with_a_baseline(world: World) ->
     await world.see_messages(world.message("m"))
     keys = [(world.source.id, "c"), (world.source.id, "d"), (world.source.id, "e")]
     assert await world.store.messages.has_baseline(world.organization.id, keys) == {keys[0]}
+
+
+async def test_what_is_unfinished_in_a_chat_comes_in_the_order_it_was_begun(world: World) -> None:
+    await world.see(world.chat())
+    await world.see_messages(
+        world.message("z", state=MessageState.PENDING),
+        world.message("a", "z", state=MessageState.STREAMING),
+        world.message("b", "a"),
+        is_whole=False,
+        is_own_write=True,
+    )
+    await world.see_messages(
+        world.message("x", chat_id="d", state=MessageState.PENDING), is_whole=False, is_own_write=True, chat_id="d"
+    )
+    found = await world.store.messages.unfinished_in(world.organization.id, world.source.id, "c")
+    assert [message.native_id for message in found] == ["z", "a"]
+    everywhere = await world.store.messages.unfinished(world.organization.id)
+    assert [message.native_id for message in everywhere] == ["z", "a", "x"]

@@ -118,6 +118,14 @@ async def test_a_removed_source_leaves_nothing_to_find(world: World) -> None:
     await check_index(world)
 
 
+async def test_what_the_mirror_forgets_cannot_be_found(world: World) -> None:
+    await fill(world)
+    await world.write(lambda tx: world.store.chats.forget_unseen(tx, world.organization.id, at(9999), keep=()))
+    assert await find(world, "quick") == []
+    assert await find(world, "fo") == []
+    await check_index(world)
+
+
 async def check_index(world: World) -> None:
     """SQLite itself compares the index with the rows; it raises when they differ."""
 
