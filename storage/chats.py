@@ -35,7 +35,7 @@ __all__ = ["UNSET", "ChatQuery", "Chats", "ChatsSeen", "Observed"]
 ChatId = tuple[int, str]
 """(source id, native id)."""
 
-_SEEN_EVERY = 60_000_000
+SEEN_EVERY = 60_000_000
 """`seen_at` of a row that does not change is written at most this often, in microseconds."""
 
 
@@ -147,7 +147,7 @@ class Chats:
         for chat in seen.rows:
             values = told_values(chat)
             if not self._seen.is_unchanged(
-                tx, chat.key, mask_of(chat.told), values, written_since=started_at - _SEEN_EVERY
+                tx, chat.key, mask_of(chat.told), values, written_since=started_at - SEEN_EVERY
             ):
                 fresh[chat.native_id] = values
         state = await self._lists.get(tx, seen.organization_id, seen.source_id)
@@ -194,8 +194,8 @@ class Chats:
                     outdated.append(native_id)
                     continue
                 if not is_written:
-                    if row.seen_at + _SEEN_EVERY <= started_at:
-                        await self._set_seen_at(tx, row, started_at)
+                    if row.seen_at + SEEN_EVERY <= started_at:
+                        await self.set_seen_at(tx, organization_id, key, started_at)
                         row.seen_at = started_at
                     self._seen.remember(tx, key, _told_mask(told), told, seen_at=row.seen_at)
                     continue
@@ -297,12 +297,22 @@ class Chats:
         return [(row[0], row[1]) for row in rows]
 
     async def forget_unseen(self, tx: Transaction, organization_id: int, before: datetime, keep: Sequence[int]) -> int:
-        """Drop what no reading has shown since `before`, except of the sources `keep`; how many chats. Overlays stay."""
+        """Drop what no reading has shown since `before`, except of the sources `keep`; how many chats. Overlays stay.
+
+        A chat that the log still speaks of stays too: revisions go on from its row, and the log takes each only once.
+        """
         sql = (
             "DELETE FROM chat WHERE organization_id = :organization_id AND seen_at < :before "
-            f"AND source_id NOT IN {sqlite.values_of('keep')} RETURNING source_id, native_id"
+            f"AND source_id NOT IN {sqlite.values_of('keep')} AND NOT EXISTS (SELECT 1 FROM event "
+            f"WHERE event.organization_id = :organization_id AND event.kind IN {sqlite.values_of('kinds')} "
+            "AND event.source_id = chat.source_id AND event.chat_id = chat.native_id) RETURNING source_id, native_id"
         )
-        parameters = {"organization_id": organization_id, "before": micros(before), "keep": sqlite.packed(keep)}
+        parameters = {
+            "organization_id": organization_id,
+            "before": micros(before),
+            "keep": sqlite.packed(keep),
+            "kinds": sqlite.packed(EventKind),
+        }
         rows = await tx.execute(sql, parameters)
         for source_id, native_id in rows:
             self._seen.forget(tx, (source_id, native_id))
@@ -317,15 +327,16 @@ class Chats:
         rows = await tx.fetch_all(sql, {"organization_id": organization_id, "keys": sqlite.packed(keys)})
         return {(row[1], row[2]): known_chat(row) for row in rows}
 
-    async def _set_seen_at(self, tx: Transaction, row: KnownChat, seen_at: int) -> None:
+    async def set_seen_at(self, tx: Transaction, organization_id: int, key: ChatId, seen_at: int) -> None:
+        """Note that a reading has shown something of a chat, in microseconds."""
         sql = (
-            "UPDATE chat SET seen_at = :seen_at WHERE organization_id = :organization_id "
+            "UPDATE chat SET seen_at = max(seen_at, :seen_at) WHERE organization_id = :organization_id "
             "AND source_id = :source_id AND native_id = :native_id"
         )
         parameters = {
-            "organization_id": row.organization_id,
-            "source_id": row.source_id,
-            "native_id": row.native_id,
+            "organization_id": organization_id,
+            "source_id": key[0],
+            "native_id": key[1],
             "seen_at": seen_at,
         }
         await tx.execute(sql, parameters)

@@ -9,7 +9,7 @@ from typing import Any
 from domain.paging import micros
 from domain.records import Chat, EventKind, Message
 from storage import sqlite
-from storage.chats import Chats, ChatsSeen
+from storage.chats import SEEN_EVERY, Chats, ChatsSeen
 from storage.columns import micros_or_none
 from storage.database import Database, Transaction
 from storage.events import Events
@@ -279,7 +279,7 @@ class Messages(MessageReads):
     async def _chat(self, tx: Transaction, seen: MessagesSeen) -> _Chat | None:
         """The chat's row, made when it is missing. None: it was deleted after the reading was started."""
         sql = (
-            "SELECT has_baseline, oldest, active_leaf, path_length, deleted_at FROM chat WHERE "
+            "SELECT has_baseline, oldest, active_leaf, path_length, deleted_at, seen_at FROM chat WHERE "
             "organization_id = :organization_id AND source_id = :source_id AND native_id = :chat_id"
         )
         parameters = {
@@ -295,6 +295,9 @@ class Messages(MessageReads):
             row = await tx.fetch_one(sql, parameters)
         if row is None:
             return None
+        if row[5] + SEEN_EVERY <= micros(seen.started_at):
+            key = (seen.source_id, seen.chat_id)
+            await self._chats.set_seen_at(tx, seen.organization_id, key, micros(seen.started_at))
         return _Chat(bool(row[0]), row[1], ChatPath(seen.organization_id, seen.source_id, seen.chat_id, row[2], row[3]))
 
     async def _path(self, tx: Transaction, organization_id: int, source_id: int, chat_id: str) -> ChatPath | None:

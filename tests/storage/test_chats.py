@@ -301,3 +301,24 @@ async def test_what_nobody_has_seen_for_long_is_dropped(world: World) -> None:
         lambda tx: world.store.chats.forget_unseen(tx, organization_id, at(500), keep=(world.source.id,))
     )
     assert kept == 0
+
+
+async def test_a_chat_that_the_log_speaks_of_is_not_dropped(world: World) -> None:
+    """Its revisions would begin again, and the log would refuse them as lines that it has."""
+    organization_id, key = world.organization.id, (world.organization.id, world.source.id, "c")
+    await world.see(world.chat("c", title="A"))
+    await world.write(lambda tx: world.store.chats.set_overlay(tx, *key, pinned=True))
+    forget = world.store.chats.forget_unseen
+    assert await world.write(lambda tx: forget(tx, organization_id, at(9999), keep=())) == 0
+    await world.see(world.chat("c", title="B"), started=30)
+    await world.write(lambda tx: world.store.events.forget_before(tx, organization_id, at(9999)))
+    assert await world.write(lambda tx: forget(tx, organization_id, at(9999), keep=())) == 1
+
+
+async def test_whoever_reads_its_messages_sees_a_chat(world: World) -> None:
+    await world.see(world.chat("c"), started=10)
+    await world.see_messages(world.message("m"), started=200)
+    assert await world.write(lambda tx: world.store.chats.forget_unseen(tx, world.organization.id, at(100), ())) == 0
+    chat = await world.get()
+    assert chat is not None
+    assert chat.as_of == at(200)
