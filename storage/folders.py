@@ -161,7 +161,7 @@ class Folders:
         has_baseline = await self._take_baseline(tx, organization_id, source_id, started_at)
         started = micros(started_at)
         changed: list[str] = []
-        for folder in folders:
+        for folder in {folder.native_id: folder for folder in folders}.values():
             row = known.get(folder.native_id)
             if row is None:
                 await self._write(tx, folder, 1, started_at, is_news=has_baseline)

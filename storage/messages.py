@@ -8,6 +8,7 @@ from typing import Any
 
 from domain.paging import micros
 from domain.records import Chat, EventKind, Message
+from domain.tree import by_id
 from storage import sqlite
 from storage.chats import SEEN_EVERY, Chats, ChatsSeen
 from storage.columns import micros_or_none
@@ -202,7 +203,8 @@ class Messages(MessageReads):
 
     def _weigh(self, seen: MessagesSeen, chat: _Chat, known: Mapping[str, KnownMessage]) -> _Outcome:
         outcome = _Outcome()
-        for message in seen.messages:
+        # A reading may show a message twice, for example where two pages overlap; the later place is the newer.
+        for message in by_id(seen.messages).values():
             row = known.get(message.native_id)
             if message.deleted_at is not None:
                 if row is not None and row.deleted_at is None:

@@ -169,3 +169,8 @@ async def test_a_vendors_circle_ends(world: World) -> None:
     await observe(world, vendors(world, "a", "A", "b"), vendors(world, "b", "B", "a"))
     inside = await world.store.folders.subtree(world.organization.id, FolderRef(world.source.id, "a"))
     assert [folder.name for folder in inside] == ["A", "B"]
+
+
+async def test_a_folder_that_a_list_shows_twice_is_one(world: World) -> None:
+    await observe(world)
+    assert await observe(world, vendors(world, "a", "A"), vendors(world, "a", "A"), started=20) == ("a",)

@@ -378,3 +378,13 @@ async def test_what_is_unfinished_in_a_chat_comes_in_the_order_it_was_begun(worl
     assert [message.native_id for message in found] == ["z", "a"]
     everywhere = await world.store.messages.unfinished(world.organization.id)
     assert [message.native_id for message in everywhere] == ["z", "a", "x"]
+
+
+async def test_a_message_that_a_reading_shows_twice_is_one(world: World) -> None:
+    await world.see(world.chat("other"))
+    await world.see(world.chat("c"), started=15)
+    await world.see_messages(world.message("m", text="first"), world.message("m", text="second"))
+    assert (await world.news())[1:] == [("MESSAGE_CREATED", "m")]
+    message = await get(world, "m")
+    assert message is not None
+    assert message.text == "second"
