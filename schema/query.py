@@ -59,7 +59,7 @@ class Query:
         record = await organizations.organization(info.context, slug)
         return None if record is None else Organization.of(record)
 
-    @strawberry.field(description="The organizations that you belong to, by name.")
+    @strawberry.field(description="The organizations that you belong to, by slug.")
     async def organizations(
         self, info: Info, first: First = None, after: After = None, last: Last = None, before: Before = None
     ) -> OrganizationConnection | None:

@@ -177,6 +177,8 @@ class LocalSource:
 
     async def search(self, request: SearchRequest) -> SourcePage[SearchHit]:
         """Full text, best first."""
+        if not request.text.strip():
+            raise InvalidArgument("A search for nothing was asked for. Give some words.", path=("query",))
         started_at = self._store.clock()
         wanted = replace(request, limit=request.limit + 1)
         hits = await self._store.search.find(self._source.organization_id, (self._source.id,), wanted)

@@ -170,7 +170,7 @@ class SourceSettings(_Group):
 
     organization: str = _setting(..., "The slug of the organization that it belongs to.", pattern=SLUG)
     key: str = _setting(..., "Its short name, unique in the organization.", pattern=SLUG)
-    vendor: str = _setting(..., "The kind of chat system, as `switchboard sources vendors` lists them.", min_length=1)
+    vendor: str = _setting(..., "The kind of chat system, one of those in the table of vendors.", min_length=1)
     display_name: str | None = _setting(None, "The name to show to people. Left out: the vendor's.")
     base_url: str | None = _setting(None, "Where it is. Some vendors have a default.", "URL")
     credentials: dict[str, str] = _setting(
