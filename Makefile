@@ -50,6 +50,10 @@ format: $(VENV)/.dev ## format and mend what can be mended
 readme: $(VENV)/.runtime ## write the generated tables of README.md anew
 	$(BIN)/python -m switchboard.documentation
 
+bench: $(VENV)/.dev $(GRAPHIQL) ## CPU per request: the endpoint beside Strawberry's router, and the whole gateway
+	$(BIN)/python -m benchmarks.transport
+	$(BIN)/python -m benchmarks.gateway
+
 schema: $(VENV)/.runtime ## write schema/schema.graphql anew after a change
 	$(BIN)/switchboard schema > schema/schema.graphql.new && mv schema/schema.graphql.new schema/schema.graphql
 

@@ -1,0 +1,1 @@
+"""Measurements, side by side in one run: the unit is CPU of the server process per request."""
