@@ -140,3 +140,15 @@ class Context:
         if self._head is None:
             self._head = await self.store.events.head(self.organization.id)
         return self.gateway.feed.cursor_at(self.organization.id, self._head)
+
+
+def system_context(gateway: Gateway, organization: Organization, principal: str = "system") -> Context:
+    """The gateway itself at work, outside a request. `principal`: for whom, where a private source is to be reached."""
+    return Context(
+        gateway=gateway,
+        organization=organization,
+        principal=Principal(key=principal, subject=None, display_name=None),
+        role=Role.ADMIN,
+        scopes=frozenset(Scope),
+        request_id="system",
+    )

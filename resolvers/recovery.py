@@ -6,10 +6,10 @@ Run once at the start of a gateway that has the store to itself. Each is settled
 from dataclasses import replace
 
 from domain.errors import GatewayError
-from domain.records import Message, MessageState, Organization, Principal, Role, Scope
+from domain.records import Message, MessageState
 from domain.source import MessageWindow
 from domain.tree import by_id
-from resolvers.context import Context, Gateway
+from resolvers.context import Context, Gateway, system_context
 from resolvers.reading import read_messages
 from resolvers.targets import ChatTarget, open_source
 from storage.database import Transaction
@@ -26,24 +26,12 @@ async def recover(gateway: Gateway) -> int:
         organization = await gateway.store.organizations.get(intent.organization_id)
         if organization is not None:
             looked_at += 1
-            await _settle_intent(_context(gateway, organization, intent.principal), intent)
+            await _settle_intent(system_context(gateway, organization, intent.principal), intent)
     for organization in await gateway.store.organizations.all():
         for message in await gateway.store.messages.unfinished(organization.id):
             looked_at += 1
-            await _settle_reply(_context(gateway, organization, ""), message)
+            await _settle_reply(system_context(gateway, organization, ""), message)
     return looked_at
-
-
-def _context(gateway: Gateway, organization: Organization, principal: str) -> Context:
-    """The gateway itself, acting for whoever began it, so that private sources are reached too."""
-    return Context(
-        gateway=gateway,
-        organization=organization,
-        principal=Principal(key=principal, subject=None, display_name=None),
-        role=Role.ADMIN,
-        scopes=frozenset(Scope),
-        request_id="recovery",
-    )
 
 
 async def _settle_intent(context: Context, intent: Intent) -> None:

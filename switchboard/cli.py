@@ -7,12 +7,14 @@ import typer
 
 from domain.errors import GatewayError
 from switchboard.commands.demo import demo
+from switchboard.commands.doctor import doctor
 from switchboard.commands.keys import keys
 from switchboard.commands.migrate import migrate
 from switchboard.commands.organizations import organizations
 from switchboard.commands.schema import schema
 from switchboard.commands.serve import serve
 from switchboard.commands.sources import sources
+from switchboard.commands.sync import sync
 from switchboard.settings_errors import SettingsError
 
 app = typer.Typer(
@@ -30,6 +32,8 @@ app.command()(migrate)
 app.add_typer(keys, name="keys")
 app.add_typer(organizations, name="organizations")
 app.add_typer(sources, name="sources")
+app.command()(sync)
+app.command()(doctor)
 app.command()(schema)
 
 

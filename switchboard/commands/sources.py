@@ -25,7 +25,7 @@ from upstreams.registry import connectors
 
 sources = typer.Typer(help="The chat systems that are connected.", no_args_is_help=True)
 Slug = Annotated[str, typer.Option("--organization", metavar="SLUG", help="The organization that it belongs to.")]
-_MARKS = {True: "[green]ok[/]", False: "[red]failed[/]", None: "[yellow]not checked[/]"}
+MARKS = {True: "[green]ok[/]", False: "[red]failed[/]", None: "[yellow]not checked[/]"}
 
 
 @sources.command("list")
@@ -59,7 +59,7 @@ def check_sources(
 
     async def act(settings: Settings, store: Store) -> list[tuple[Source, list[Check]]]:
         owner = await organization_of(store, organization)
-        async with _opened(settings, store) as opened:
+        async with opened_sources(settings, store) as opened:
             found = [source for source in await opened.of(owner.id) if key is None or source.key == key]
             if not found:
                 raise SettingsError(_no_source(organization, key or ""))
@@ -69,7 +69,7 @@ def check_sources(
     table = Table("Source", "Check", "Result", "What it says")
     for source, checks in answers:
         for check in checks:
-            table.add_row(source.key, check.name, _MARKS[check.passed], check.message)
+            table.add_row(source.key, check.name, MARKS[check.passed], check.message)
     show(table)
     if any(check.passed is False for _, checks in answers for check in checks):
         raise typer.Exit(1)
@@ -116,7 +116,7 @@ def remove(
 
 
 @asynccontextmanager
-async def _opened(settings: Settings, store: Store) -> AsyncIterator[Sources]:
+async def opened_sources(settings: Settings, store: Store) -> AsyncIterator[Sources]:
     """The sources as the settings want them, without the rest of a gateway: nothing is recovered, nothing is served."""
     ring = key_ring(settings)
     clients = UpstreamClients(upstream_settings(settings))
