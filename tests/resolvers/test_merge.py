@@ -266,3 +266,23 @@ async def test_list_that_never_ends_is_cut_and_said_to_be_partial(folder: Path) 
         assert len(answer.page.rows) == 5
         assert statuses(answer) == {"endless": SourceStatusCode.PARTIAL}
         assert len(endless.calls) <= 30
+
+
+async def test_one_hangs_one_fails_and_four_are_fine_within_the_deadline(folder: Path) -> None:
+    hanging, failing = a_fake("hanging", rows("h", 1)), a_fake("failing", rows("x", 2))
+    fine = [a_fake(f"fine{n}", rows(f"f{n}-", *range(n, n + 8))) for n in range(4)]
+    async with a_room(folder, hanging, failing, *fine) as room:
+        await walk(room, 50)
+        hanging.hold = asyncio.Event()
+        failing.fails = UpstreamUnavailable("It answered 500.", source_id=2, operation="list_chats")
+        started = asyncio.get_running_loop().time()
+        answer = await ask(room, 50, within_ms=800)
+        assert asyncio.get_running_loop().time() - started < 1.0
+        codes = statuses(answer)
+        assert codes["hanging"] is SourceStatusCode.TIMEOUT
+        assert codes["failing"] is SourceStatusCode.UPSTREAM_UNAVAILABLE
+        assert {codes[one.source.key] for one in fine} == {SourceStatusCode.OK}
+        stale = {status.source.key for status in answer.statuses if status.stale}
+        assert stale == {"hanging", "failing"}
+        assert {"h0", "x0"} <= {chat.title for chat in answer.page.rows}
+        assert len(answer.page.rows) == 34
