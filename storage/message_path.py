@@ -81,9 +81,10 @@ async def _set_end(tx: Transaction, path: ChatPath, leaf: str | None, length: in
 
 def _past(messages: dict[str, Message], leaf: str, unsettled: set[str]) -> str:
     children = children_of(messages)
-    at = leaf
-    while below := [child.native_id for child in children.get(at, ()) if child.native_id in unsettled]:
+    at, seen = leaf, {leaf}
+    while below := [child.native_id for child in children.get(at, ()) if child.native_id in unsettled - seen]:
         at = below[-1]
+        seen.add(at)  # parents may form a circle; it ends where it began
     return at
 
 

@@ -388,3 +388,11 @@ async def test_a_message_that_a_reading_shows_twice_is_one(world: World) -> None
     message = await get(world, "m")
     assert message is not None
     assert message.text == "second"
+
+
+async def test_a_circle_of_parents_ends(world: World) -> None:
+    await world.see(world.chat())
+    one = world.message("1", "2", state=MessageState.STREAMING)
+    two = world.message("2", "1", state=MessageState.STREAMING)
+    await world.see_messages(one, two, is_whole=False, is_own_write=True, active_leaf="1")
+    assert sorted(await world.path()) == ["1", "2"]
