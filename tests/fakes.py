@@ -1,8 +1,10 @@
 """An in-memory source with any kind of pager, for what is hard to arrange with a vendor: ties, failures, changes between pages."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from typing import Any
 
 from domain.capabilities import (
@@ -10,20 +12,48 @@ from domain.capabilities import (
     Capability,
     ChatOrder,
     ChatOrderField,
+    Support,
     native,
     overlay,
 )
+from domain.errors import NotFound, UpstreamRejected, UpstreamTimeout
 from domain.paging import sorted_chats
-from domain.records import Account, Agent, Chat, Check, Folder, Health, Message, Source
-from domain.source import Connector, MessagesRead, MessageWindow, SourcePage
+from domain.records import (
+    Account,
+    Agent,
+    Chat,
+    Check,
+    Folder,
+    FolderRef,
+    Health,
+    Message,
+    MessageRole,
+    MessageState,
+    SearchHit,
+    Source,
+)
+from domain.source import (
+    Connector,
+    FolderContents,
+    MessagesRead,
+    MessageWindow,
+    NewChat,
+    NewMessage,
+    Progress,
+    SearchRequest,
+    SourcePage,
+)
 from resolvers.context import utc_now
+from tests.builders import at
 
 NEWEST_FIRST = ChatOrder(ChatOrderField.UPDATED_AT, descending=True)
 ROW = frozenset({"title", "created_at", "updated_at"})
 
 
-def capabilities(*native_orders: ChatOrder, **changes: Any) -> Capabilities:
-    """Lists, reads and sends; keeps nothing else itself."""
+def capabilities(
+    *native_orders: ChatOrder, also: Mapping[Capability, Support] | None = None, **changes: Any
+) -> Capabilities:
+    """Lists, reads and sends; keeps nothing else itself, unless `also` says so."""
     support = {
         Capability.CREATE_CHAT: native(),
         Capability.LIST_CHATS: native(),
@@ -37,7 +67,16 @@ def capabilities(*native_orders: ChatOrder, **changes: Any) -> Capabilities:
         Capability.TAG_CHAT: overlay(),
         Capability.MOVE_CHAT: overlay(),
     }
+    support.update(also or {})
     return Capabilities(support=support, native_orders=native_orders, row_fields=ROW, **changes)
+
+
+class Fault(Enum):
+    """What happens to one request to send."""
+
+    REFUSED = "the source says no: nothing was done, and that is certain"
+    BEFORE = "the connection breaks before the source has it"
+    AFTER = "the source has it, and its answer is lost"
 
 
 @dataclass
@@ -55,15 +94,29 @@ class FakeSource:
     fails: Exception | None = None
     hold: asyncio.Event | None = None
     calls: list[str] = field(default_factory=list)
+    folders: list[Folder] = field(default_factory=list)
+    hits: list[SearchHit] = field(default_factory=list)
+    created: list[NewChat] = field(default_factory=list)
+    faults: deque[Fault] = field(default_factory=deque)
+    says: str = "Hello yourself"
+    words: "asyncio.Queue[str | MessageState | Exception] | None" = None
+    """What a reply grows to, step by step: a text is all its words so far, a state ends it, an exception breaks off."""
+    fails_at: dict[str, Exception] = field(default_factory=dict)
+    """Raised by single operations."""
+    form: Mapping[str, Any] | None = None
+    """What `createChat` must look like."""
+    _given: int = 0
 
     def adopt(self, source: Source) -> None:
         """Become the source of this record: every row is of it."""
         self.source = source
-        ids = {"organization_id": source.organization_id, "source_id": source.id}
+        ids: dict[str, Any] = {"organization_id": source.organization_id, "source_id": source.id}
         self.chats = [replace(chat, **ids) for chat in self.chats]
         self.messages = {
             chat: [replace(message, **ids) for message in messages] for chat, messages in self.messages.items()
         }
+        self.folders = [replace(folder, **ids) for folder in self.folders]
+        self.hits = [replace(hit, found=replace(hit.found, **ids)) for hit in self.hits]
 
     async def _asked(self, operation: str) -> None:
         self.calls.append(operation)
@@ -71,6 +124,8 @@ class FakeSource:
             await self.hold.wait()
         if self.fails is not None:
             raise self.fails
+        if operation in self.fails_at:
+            raise self.fails_at[operation]
 
     def health(self) -> Health:
         return Health()
@@ -125,18 +180,240 @@ class FakeSource:
         leaf = rows[-1].native_id if rows else None
         return MessagesRead(messages=rows, started_at=started_at, is_complete=True, active_leaf=leaf)
 
+    async def get_message(self, chat_id: str, message_id: str) -> Message | None:
+        return next((one for one in self.messages.get(chat_id, []) if one.native_id == message_id), None)
+
     async def list_folders(self) -> Sequence[Folder]:
-        return []
+        await self._asked("list_folders")
+        return self.folders
 
     async def list_agents(self) -> Sequence[Agent] | None:
         return None
 
+    async def search(self, request: SearchRequest) -> SourcePage[SearchHit]:
+        started_at = utc_now()
+        await self._asked("search")
+        return SourcePage(self.hits[: request.limit], started_at)
+
+    # Writing chats
+
+    async def create_chat(self, new: NewChat) -> Chat:
+        await self._asked("create_chat")
+        self.created.append(new)
+        chat = Chat(
+            organization_id=self.source.organization_id,
+            source_id=self.source.id,
+            native_id=f"new{len(self.created)}",
+            title=new.title,
+            tags=new.tags,
+            metadata=new.metadata,
+            folder=FolderRef(self.source.id, new.folder_id) if new.folder_id is not None else None,
+            created_at=at(len(self.created)),
+            updated_at=at(len(self.created)),
+        )
+        self.chats.append(chat)
+        return chat
+
+    async def rename_chat(self, chat_id: str, title: str | None) -> Chat:
+        return await self._changed("rename_chat", chat_id, title=title)
+
+    async def set_metadata(self, chat_id: str, metadata: Mapping[str, Any] | None) -> Chat:
+        return await self._changed("set_metadata", chat_id, metadata=metadata)
+
+    async def set_tags(self, chat_id: str, tags: Sequence[str]) -> Chat:
+        return await self._changed("set_tags", chat_id, tags=tuple(tags))
+
+    async def set_pinned(self, chat_id: str, pinned: bool) -> Chat:
+        return await self._changed("set_pinned", chat_id, pinned=pinned)
+
+    async def set_archived(self, chat_id: str, archived: bool) -> Chat:
+        """Takes the chat out of its folder, as Open WebUI does."""
+        return await self._changed("set_archived", chat_id, archived=archived, folder=None)
+
+    async def move_chat(self, chat_id: str, folder_id: str | None) -> Chat:
+        folder = FolderRef(self.source.id, folder_id) if folder_id is not None else None
+        return await self._changed("move_chat", chat_id, folder=folder)
+
+    async def share_chat(self, chat_id: str) -> Chat:
+        return await self._changed("share_chat", chat_id, share_url="https://chat.example.com/s/1")
+
+    async def unshare_chat(self, chat_id: str) -> Chat:
+        return await self._changed("unshare_chat", chat_id, share_url=None)
+
     async def delete_chat(self, chat_id: str) -> None:
         await self._asked("delete_chat")
+        self._chat(chat_id)
         self.chats = [chat for chat in self.chats if chat.native_id != chat_id]
 
+    async def _changed(self, operation: str, chat_id: str, **changes: Any) -> Chat:
+        await self._asked(operation)
+        changed = replace(self._chat(chat_id), **changes)
+        self.chats = [changed if chat.native_id == chat_id else chat for chat in self.chats]
+        return changed
 
-def a_connector(vendor: str, connect: Callable[[Source], FakeSource], table: Capabilities | None = None) -> Connector:
+    def _chat(self, chat_id: str) -> Chat:
+        for chat in self.chats:
+            if chat.native_id == chat_id:
+                return chat
+        raise NotFound("The fake has no such chat.")
+
+    # Writing messages
+
+    async def send_message(self, new: NewMessage) -> AsyncGenerator[Progress, None]:
+        """One entry of `faults` is used up. The reply says `says`, or what the test puts into `words`, up to None or an exception."""
+        await self._asked("send_message")
+        fault = self.faults.popleft() if self.faults else None
+        if fault is Fault.REFUSED:
+            raise UpstreamRejected("The fake says no.", source_id=self.source.id, operation="send_message")
+        if fault is Fault.BEFORE:
+            raise self._cut_off()
+        message = self._add(new.chat_id, new.id, new.role, new.text)
+        if fault is Fault.AFTER:
+            if new.wants_reply:
+                self._add(new.chat_id, new.reply_id, MessageRole.ASSISTANT, self.says)
+            raise self._cut_off()
+        if not new.wants_reply:
+            yield Progress(message)
+            return
+        reply = self._add(new.chat_id, new.reply_id, MessageRole.ASSISTANT, "", MessageState.STREAMING)
+        if not self.capabilities.replies_late:
+            yield Progress(message, reply)
+        async for grown in self._growing(reply):
+            if grown.state.is_final or not self.capabilities.replies_late:
+                yield Progress(message, grown)
+
+    async def regenerate(
+        self, chat_id: str, message_id: str, *, reply_id: str, model: str | None
+    ) -> AsyncGenerator[Progress, None]:
+        await self._asked("regenerate")
+        if self.faults:
+            raise self._cut_off()
+        old = next(one for one in self.messages[chat_id] if one.native_id == message_id)
+        reply = replace(old, native_id=reply_id, text="", state=MessageState.STREAMING)
+        self.messages[chat_id].append(reply)
+        yield Progress(None, reply)
+        async for grown in self._growing(reply):
+            yield Progress(None, grown)
+
+    async def follow_reply(self, chat_id: str, message_id: str) -> AsyncGenerator[Message, None]:
+        await self._asked("follow_reply")
+        reply = next(one for one in self.messages[chat_id] if one.native_id == message_id)
+        async for grown in self._growing(reply):
+            yield grown
+
+    async def stop_reply(self, chat_id: str, message_id: str) -> Message | None:
+        await self._asked("stop_reply")
+        reply = next((one for one in self.messages.get(chat_id, []) if one.native_id == message_id), None)
+        if reply is None:
+            return None
+        if self.words is not None:
+            self.words.put_nowait(MessageState.CANCELLED)
+        return replace(reply, state=MessageState.CANCELLED)
+
+    async def edit_message(self, chat_id: str, message_id: str, text: str) -> Message:
+        await self._asked("edit_message")
+        old = next(one for one in self.messages[chat_id] if one.native_id == message_id)
+        return self._put(replace(old, text=text))
+
+    async def delete_message(self, chat_id: str, message_id: str) -> Sequence[str]:
+        """With its answers, as Open WebUI does."""
+        await self._asked("delete_message")
+        gone = [one.native_id for one in self.messages[chat_id] if message_id in (one.native_id, one.parent_id)]
+        self.messages[chat_id] = [one for one in self.messages[chat_id] if one.native_id not in gone]
+        return gone
+
+    def says_by_itself(self, chat_id: str, text: str, role: MessageRole = MessageRole.USER) -> Message:
+        """A message that did not come through the gateway."""
+        self._given += 1
+        return self._add(chat_id, f"foreign{self._given}", role, text)
+
+    async def _growing(self, reply: Message) -> AsyncIterator[Message]:
+        while self.words is not None:
+            words = await self.words.get()
+            if isinstance(words, Exception):
+                raise words
+            if isinstance(words, MessageState):
+                yield self._put(replace(await self._now(reply), state=words))
+                return
+            yield self._put(replace(reply, text=words))
+        yield self._put(replace(reply, text=self.says, state=MessageState.COMPLETE))
+
+    async def _now(self, reply: Message) -> Message:
+        return await self.get_message(reply.chat_id, reply.native_id) or reply
+
+    def _add(
+        self,
+        chat_id: str,
+        wanted_id: str,
+        role: MessageRole,
+        text: str,
+        state: MessageState = MessageState.COMPLETE,
+    ) -> Message:
+        self._given += 1
+        rows = self.messages.setdefault(chat_id, [])
+        native_id = wanted_id if self.capabilities.takes_message_ids or "foreign" in wanted_id else f"n{self._given}"
+        for known in rows:
+            if known.native_id == native_id:
+                return known
+        message = Message(
+            organization_id=self.source.organization_id,
+            source_id=self.source.id,
+            chat_id=chat_id,
+            native_id=native_id,
+            role=role,
+            text=text,
+            state=state,
+            parent_id=rows[-1].native_id if rows else None,
+            created_at=at(1000 + self._given),
+        )
+        rows.append(message)
+        return message
+
+    def _put(self, message: Message) -> Message:
+        rows = self.messages[message.chat_id]
+        self.messages[message.chat_id] = [message if one.native_id == message.native_id else one for one in rows]
+        return message
+
+    def _cut_off(self) -> UpstreamTimeout:
+        return UpstreamTimeout(
+            "The fake broke the connection.",
+            source_id=self.source.id,
+            operation="send_message",
+            perhaps_executed=True,
+        )
+
+    # Folders
+
+    async def create_folder(self, name: str, parent_id: str | None) -> Folder:
+        await self._asked("create_folder")
+        folder = Folder(
+            organization_id=self.source.organization_id,
+            source_id=self.source.id,
+            native_id=f"f{len(self.folders) + 1}",
+            name=name,
+            parent_id=parent_id,
+        )
+        self.folders.append(folder)
+        return folder
+
+    async def update_folder(self, folder_id: str, *, name: str | None, parent_id: str | None, moves: bool) -> Folder:
+        await self._asked("update_folder")
+        old = next(folder for folder in self.folders if folder.native_id == folder_id)
+        changed = replace(old, name=name or old.name, parent_id=parent_id if moves else old.parent_id)
+        self.folders = [changed if folder.native_id == folder_id else folder for folder in self.folders]
+        return changed
+
+    async def delete_folder(self, folder_id: str, contents: FolderContents) -> None:
+        await self._asked("delete_folder")
+        self.folders = [folder for folder in self.folders if folder.native_id != folder_id]
+
+
+def a_connector(
+    vendor: str,
+    connect: Callable[[Source], FakeSource],
+    table: Capabilities | None = None,
+    form: Mapping[str, Any] | None = None,
+) -> Connector:
     """A vendor that is made of fakes."""
     return Connector(
         vendor=vendor,
@@ -144,6 +421,6 @@ def a_connector(vendor: str, connect: Callable[[Source], FakeSource], table: Cap
         capabilities=table or capabilities(),
         credentials_schema={"type": "object"},
         options_schema={"type": "object"},
-        create_chat_schema={"type": "object"},
-        connect=lambda source, credentials: connect(source),  # type: ignore[arg-type, return-value]  # it lacks what no test calls
+        create_chat_schema=form or {"type": "object"},
+        connect=lambda source, credentials: connect(source),
     )
