@@ -21,7 +21,7 @@ from domain.source import MessageWindow, NewMessage, Progress
 from domain.tree import by_id
 from resolvers.context import Context
 from resolvers.feed import Growth
-from resolvers.intents import finish, open_intent
+from resolvers.intents import Overtaken, abandon, finish, open_intent
 from resolvers.reading import read_messages
 from resolvers.replies import Following, common_prefix, utf16_length
 from resolvers.targets import ChatTarget, not_found
@@ -66,6 +66,9 @@ class Exchange:
         self._detail = {"principal": context.principal.key}
         if client_mutation_id is not None:
             self._detail["client_mutation_id"] = client_mutation_id
+        # A reading in the meantime must recognise our message, so its row is there before the source can show it.
+        self._has_rows = not target.capabilities.takes_message_ids or target.capabilities.replies_late
+        self._bound: set[str] = set()
         self.accepted: asyncio.Future[Started] = asyncio.get_running_loop().create_future()
         self._reply_text = ""
         self._saved_at: datetime | None = None
@@ -86,11 +89,13 @@ class Exchange:
                 OutcomeUnknown("The gateway is shutting down. Read the chat again.", source_id=self._target.source.id)
             )
             raise
-        except GatewayError as error:
+        except (GatewayError, Overtaken) as error:
             self._refuse(error)
         except Exception as error:
             self._refuse(error)
             raise
+        finally:
+            abandon(self._context, self._intent)
 
     def _refuse(self, error: Exception) -> None:
         if not self.accepted.done():
@@ -102,13 +107,8 @@ class Exchange:
         is_late = target.capabilities.replies_late
         async with context.gateway.locks.hold((context.organization.id, *target.key)):
             await self._place()
-            opened = await open_intent(context, self._intent, self._commit_pending if is_late else None)
+            opened = await open_intent(context, self._intent, self._commit_pending if self._has_rows else None)
             self._intent = replace(opened, newest_known=self._intent.newest_known)
-            if not opened.is_new:
-                raise OutcomeUnknown(
-                    "Another request with the same `idempotencyKey` was faster. Send this one again for its result.",
-                    source_id=target.source.id,
-                )
             if is_late:
                 await self._note_position()
                 self._accept(Started(self._pending_message(), self._pending_reply()))
@@ -120,9 +120,12 @@ class Exchange:
             except GatewayError:
                 await self._give_up(MessageState.FAILED, IntentState.FAILED)
                 raise
+            except Exception:  # a fault of our own says nothing about what the source did
+                await self._give_up(MessageState.PENDING, IntentState.UNKNOWN)
+                raise
             if is_late and first.reply is not None:
                 self._say(replace(first.reply, native_id=self._new.reply_id))  # all of it in one piece
-            await self._commit(first, IntentState.DONE)
+            first = await self._commit(first, IntentState.DONE)
         if not is_late:
             await self._note_position()
             self._accept(Started(first.message, first.reply))
@@ -163,7 +166,14 @@ class Exchange:
         if not error.perhaps_executed:
             await self._give_up(MessageState.FAILED, IntentState.FAILED)
             raise error
-        found = await self._look_up()
+        found, is_certain = await self._look_up()
+        if found is None and is_certain and self._may_send_again():
+            iterator = self._begin()
+            try:
+                return await anext(iterator), iterator
+            except GatewayError as second:  # of whatever kind: the first request may still arrive
+                found, _ = await self._look_up()
+                error.__context__ = second
         if found is None:
             await self._give_up(MessageState.PENDING, IntentState.UNKNOWN)
             raise OutcomeUnknown(
@@ -174,32 +184,46 @@ class Exchange:
             ) from error
         return found, self._resumed(found)
 
-    async def _look_up(self) -> Progress | None:
-        """Our message, and the reply to it, in a fresh reading; None when they are not there or nobody can tell."""
+    def _may_send_again(self) -> bool:
+        return self._answers_again is None and self._target.capabilities.absence_proves_not_sent
+
+    async def _look_up(self) -> tuple[Progress | None, bool]:
+        """Our message and the reply to it in a fresh reading, None when they are not there; and whether the reading could tell."""
         try:
             read = await read_messages(self._context, self._target, _NEWEST)
         except GatewayError:
-            return None
+            return None, False
         if read is None:
-            return None
+            return None, False
         shown = by_id(read.messages)
         message, reply = shown.get(self._new.id), shown.get(self._new.reply_id)
+        if reply is not None and await self._native_id(reply) is None:
+            reply = None  # our own row, which the source does not show yet
         if self._answers_again is not None:
-            return Progress(None, reply) if reply is not None else None
+            return (Progress(None, reply) if reply is not None else None), read.is_complete
         if message is None or message.state is MessageState.PENDING:
-            return None
-        return Progress(message, reply)
+            return None, read.is_complete
+        return Progress(message, reply), True
+
+    async def _native_id(self, reply: Message) -> str | None:
+        """What the source calls the reply; None when it did not show it so far."""
+        if self._target.capabilities.takes_message_ids:
+            return reply.native_id
+        aliases = await self._context.store.messages.aliases(self._context.organization.id, *self._target.key)
+        return next((native for native, public in aliases.items() if public == reply.native_id), None)
 
     async def _resumed(self, found: Progress) -> AsyncIterator[Progress]:
         if found.reply is None or found.reply.state.is_final:
             return
-        async for reply in self._target.live.follow_reply(self._target.chat_id, found.reply.native_id):
+        native_id = await self._native_id(found.reply) or found.reply.native_id
+        async for reply in self._target.live.follow_reply(self._target.chat_id, native_id):
             yield Progress(found.message, reply)
 
     async def _follow(self, iterator: AsyncIterator[Progress], following: Following) -> None:
         last: Message | None = following.latest
         try:
-            async for progress in iterator:
+            async for told in iterator:
+                progress = await self._under_our_ids(told)
                 reply = progress.reply
                 if reply is None:
                     continue
@@ -247,8 +271,8 @@ class Exchange:
     async def _note_position(self) -> None:
         self._after_seq = await self._context.store.events.head(self._context.organization.id)
 
-    async def _commit(self, progress: Progress, state: IntentState | None) -> None:
-        """Mirror, events and result in one transaction."""
+    async def _commit(self, progress: Progress, state: IntentState | None) -> Progress:
+        """Mirror, events and result in one transaction; what was committed."""
         progress = await self._under_our_ids(progress)
 
         async def unit(tx: Transaction) -> None:
@@ -256,9 +280,10 @@ class Exchange:
 
         if state is None:
             await self._context.store.database.write(unit)
-            return
+            return progress
         result = {"message_id": self._new.id, "reply_id": progress.reply.native_id if progress.reply else None}
         await finish(self._context, self._intent, state, result, unit)
+        return progress
 
     async def _under_our_ids(self, progress: Progress) -> Progress:
         """Bind the ids that the source gave to those that clients know already."""
@@ -272,6 +297,7 @@ class Exchange:
         if reply is not None and reply.native_id != self._new.reply_id:
             bound.append((self._new.reply_id, reply.native_id))
             reply = replace(reply, native_id=self._new.reply_id, parent_id=self._new.id)
+        bound = [pair for pair in bound if pair[1] not in self._bound]
 
         async def unit(tx: Transaction) -> None:
             for public, native in bound:
@@ -281,10 +307,13 @@ class Exchange:
 
         if bound:
             await self._context.store.database.write(unit)
-        return Progress(message or self._pending_message(MessageState.COMPLETE), reply)
+            self._bound.update(native for _, native in bound)
+        if message is None and self._answers_again is None:
+            message = self._pending_message(MessageState.COMPLETE)
+        return Progress(message, reply)
 
     async def _commit_pending(self, tx: Transaction) -> None:
-        rows = [self._pending_message()]
+        rows = [] if self._answers_again is not None else [self._pending_message()]
         if (reply := self._pending_reply()) is not None:
             rows.append(reply)
         await self._observe(tx, rows)
@@ -297,14 +326,16 @@ class Exchange:
         rows = [message, reply] if reply is not None else [message]
 
         async def unit(tx: Transaction) -> None:
-            if self._answers_again is None and (
-                self._target.capabilities.replies_late or state is MessageState.PENDING
-            ):
+            if self._answers_again is not None:
+                await self._observe(tx, [row for row in rows[1:] if self._has_rows])
+            elif self._has_rows or state is MessageState.PENDING:
                 await self._observe(tx, rows)
 
         await finish(self._context, self._intent, intent, {"message_id": self._new.id}, unit)
 
     async def _observe(self, tx: Transaction, rows: list[Message]) -> None:
+        if not rows:
+            return
         await self._context.store.messages.observe(
             tx,
             MessagesSeen(

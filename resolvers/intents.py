@@ -10,15 +10,21 @@ import hashlib
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from domain.errors import IdempotencyConflict, InvalidArgument
 from resolvers.context import Context
 from storage.database import Transaction
 from storage.intents import Intent, IntentState
+from storage.store import Store
 
 _MAX_KEY = 200
-_running: dict[int, asyncio.Event] = {}
-"""Intents that this process works on now: whoever repeats one waits for it."""
+_running: WeakKeyDictionary[Store, dict[int, asyncio.Event]] = WeakKeyDictionary()
+"""By id, the intents of each store that this process works on now: whoever repeats one waits for it."""
+
+
+class Overtaken(Exception):
+    """Another request with the same key opened its intent in between: ask `earlier` again."""
 
 
 def input_hash(payload: Any) -> bytes:
@@ -63,11 +69,22 @@ async def earlier(context: Context, intent: Intent) -> Intent | None:
         if known is None:
             return None
         same_input(known, intent)
-        event = _running.get(known.id)
+        event = _of(context).get(known.id)
         if known.state is IntentState.OPEN and event is not None:
             await event.wait()
             continue
         return None if known.state is IntentState.FAILED else known
+
+
+async def begin(context: Context, intent: Intent) -> Intent:
+    """Open an intent, or what an earlier request with the same key did (`is_new` is False then)."""
+    while True:
+        if (known := await earlier(context, intent)) is not None:
+            return known
+        try:
+            return await open_intent(context, intent)
+        except Overtaken:
+            continue
 
 
 def same_input(known: Intent, intent: Intent) -> None:
@@ -83,7 +100,7 @@ def same_input(known: Intent, intent: Intent) -> None:
 async def open_intent(
     context: Context, intent: Intent, also: Callable[[Transaction], Awaitable[None]] | None = None
 ) -> Intent:
-    """Commit an intent, with `also` in the same transaction. Answers with another one when a request with the same key was faster."""
+    """Commit an intent, with `also` in the same transaction. Raises `Overtaken` when a request with the same key was faster."""
 
     opened: Intent | None = None
 
@@ -91,7 +108,7 @@ async def open_intent(
         nonlocal opened
         opened = await context.store.intents.open_intent(tx, intent)
         if opened.is_new:
-            _running[opened.id] = asyncio.Event()
+            _of(context)[opened.id] = asyncio.Event()
             if also is not None:
                 await also(tx)
         return opened
@@ -100,10 +117,11 @@ async def open_intent(
         committed = await context.store.database.write(unit)
     except BaseException:
         if opened is not None and opened.is_new:
-            _running.pop(opened.id).set()
+            abandon(context, opened)
         raise
     if not committed.is_new:
         same_input(committed, intent)
+        raise Overtaken
     return committed
 
 
@@ -124,5 +142,14 @@ async def finish(
     try:
         await context.store.database.write(unit)
     finally:
-        if (event := _running.pop(intent.id, None)) is not None:
-            event.set()
+        abandon(context, intent)
+
+
+def abandon(context: Context, intent: Intent) -> None:
+    """This process does not work on it any more, however it stands: nobody shall go on waiting."""
+    if (event := _of(context).pop(intent.id, None)) is not None:
+        event.set()
+
+
+def _of(context: Context) -> dict[int, asyncio.Event]:
+    return _running.setdefault(context.store, {})

@@ -15,7 +15,7 @@ from domain.records import Attachment, Message, MessageRole, Scope
 from domain.source import MessageWindow, NewMessage
 from resolvers.context import Context
 from resolvers.exchange import Exchange, Started
-from resolvers.intents import earlier, new_intent
+from resolvers.intents import Overtaken, earlier, new_intent
 from resolvers.messages import load_message
 from resolvers.reading import read_messages
 from resolvers.replies import wait_until
@@ -77,6 +77,16 @@ async def send_message(context: Context, request: SendMessage) -> Sent:
     check_text(request.text)
     wants_reply = _wants_reply(target, request)
     parent = _parent(request, target)
+    while True:
+        try:
+            return await _send(context, target, request, parent, wants_reply)
+        except Overtaken:
+            continue
+
+
+async def _send(
+    context: Context, target: ChatTarget, request: SendMessage, parent: str | None, wants_reply: bool
+) -> Sent:
     message_id, reply_id = str(uuid.uuid4()), str(uuid.uuid4())
     intent = new_intent(
         context,

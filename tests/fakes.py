@@ -1,7 +1,7 @@
 """An in-memory source with any kind of pager, for what is hard to arrange with a vendor: ties, failures, changes between pages."""
 
 import asyncio
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -103,9 +103,14 @@ class FakeSource:
     """What a reply grows to, step by step: a text is all its words so far, a state ends it, an exception breaks off."""
     fails_at: dict[str, Exception] = field(default_factory=dict)
     """Raised by single operations."""
+    fails_after_send: dict[str, Exception] = field(default_factory=dict)
+    """Raised by single operations once something was sent."""
     form: Mapping[str, Any] | None = None
     """What `createChat` must look like."""
+    hold_at: dict[str, asyncio.Event] = field(default_factory=dict)
+    """Awaited by single operations."""
     _given: int = 0
+    _arrived: defaultdict[str, asyncio.Event] = field(default_factory=lambda: defaultdict(asyncio.Event))
 
     def adopt(self, source: Source) -> None:
         """Become the source of this record: every row is of it."""
@@ -118,8 +123,15 @@ class FakeSource:
         self.folders = [replace(folder, **ids) for folder in self.folders]
         self.hits = [replace(hit, found=replace(hit.found, **ids)) for hit in self.hits]
 
+    async def until_asked(self, operation: str) -> None:
+        """Until it is asked for this, or was before."""
+        await self._arrived[operation].wait()
+
     async def _asked(self, operation: str) -> None:
         self.calls.append(operation)
+        self._arrived[operation].set()
+        if (hold := self.hold_at.get(operation)) is not None:
+            await hold.wait()
         if self.hold is not None:
             await self.hold.wait()
         if self.fails is not None:
@@ -262,6 +274,7 @@ class FakeSource:
     async def send_message(self, new: NewMessage) -> AsyncGenerator[Progress, None]:
         """One entry of `faults` is used up. The reply says `says`, or what the test puts into `words`, up to None or an exception."""
         await self._asked("send_message")
+        self.fails_at.update(self.fails_after_send)
         fault = self.faults.popleft() if self.faults else None
         if fault is Fault.REFUSED:
             raise UpstreamRejected("The fake says no.", source_id=self.source.id, operation="send_message")

@@ -36,7 +36,7 @@ def a_vendor(
     fake = FakeSource(
         a_source(key=key, vendor=key, **(record or {})),
         list(chats) if chats is not None else [a_chat("c1")],
-        capabilities=capabilities(NEWEST_FIRST, also=also or REPLIES, **traits),
+        capabilities=capabilities(NEWEST_FIRST, also=REPLIES if also is None else also, **traits),
         form=form,
     )
     fake.messages["c1"] = [
@@ -136,7 +136,12 @@ class Ear:
 
 @asynccontextmanager
 async def an_ear(
-    room: Room, context: Context | None = None, *, after: str | None = None, chats: Sequence[str] | None = None, **wants: Any
+    room: Room,
+    context: Context | None = None,
+    *,
+    after: str | None = None,
+    chats: Sequence[str] | None = None,
+    **wants: Any,
 ) -> AsyncIterator[Ear]:
     """A subscription to `chatEvents`. It listens from its first `next` on, unless it has an `after`."""
     stream = chat_events(context or room.context(), chat_ids=chats, filter_=ChatEventFilter(**wants), after=after)
