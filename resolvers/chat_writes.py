@@ -15,7 +15,7 @@ from domain.source import FirstMessage, MessageWindow, NewChat
 from resolvers.context import Context
 from resolvers.folders import known_folder
 from resolvers.forms import check_form
-from resolvers.intents import earlier, finish, new_intent, open_intent
+from resolvers.intents import abandon, begin, finish, new_intent
 from resolvers.overlays import complete_rows, version_of
 from resolvers.reading import read_chat, read_messages, see_chat
 from resolvers.removal import remove_chat
@@ -71,11 +71,18 @@ async def create_chat(context: Context, request: CreateChat) -> Done[Chat]:
         [getattr(request, name) for name in CreateChat.__slots__ if name != "idempotency_key"],
         source_id=target.source.id,
     )
-    if (known := await earlier(context, intent)) is not None:
-        return Done(await _created_before(context, target, known), replayed=True)
-    opened = await open_intent(context, intent)
+    opened = await begin(context, intent)
     if not opened.is_new:
         return Done(await _created_before(context, target, opened), replayed=True)
+    try:
+        return Done(await _create(context, target, request, folder, opened))
+    finally:
+        abandon(context, opened)
+
+
+async def _create(
+    context: Context, target: SourceTarget, request: CreateChat, folder: FolderRef | None, opened: Intent
+) -> Chat:
     new = _new_chat(context, target, request, folder)
     started_at = context.now()
     try:
@@ -93,7 +100,7 @@ async def create_chat(context: Context, request: CreateChat) -> Done[Chat]:
     at = ChatTarget(target.source, target.live, chat.native_id)
     await _keep_rest(context, at, chat, request, folder, opened, started_at)
     context.batches.forget()
-    return Done(await shown_chat(context, at, chat))
+    return await shown_chat(context, at, chat)
 
 
 def _check_new(context: Context, target: SourceTarget, request: CreateChat) -> None:

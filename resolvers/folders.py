@@ -5,7 +5,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from domain.capabilities import Capability
-from domain.errors import BadCursor, CapabilityMissing, GatewayError, InvalidArgument, UpstreamError, UpstreamTimeout
+from domain.errors import (
+    BadCursor,
+    CapabilityMissing,
+    GatewayError,
+    InvalidArgument,
+    OutcomeUnknown,
+    UpstreamError,
+    UpstreamTimeout,
+)
 from domain.ids import IdType, parse_id_of
 from domain.ids import folder_id as global_folder_id
 from domain.paging import Page, PageRequest
@@ -14,14 +22,14 @@ from domain.source import FolderContents
 from resolvers.chats import Count, check_within, targets_of
 from resolvers.context import Context
 from resolvers.cursors import fingerprint
-from resolvers.intents import earlier, finish, new_intent, open_intent
+from resolvers.intents import abandon, begin, earlier, finish, new_intent
 from resolvers.reading import see_folders
 from resolvers.removal import remove_chats_in
 from resolvers.statuses import SourceStatus, status_of_error
 from resolvers.targets import SourceTarget, folder_ref, not_found, open_source, source_target
 from resolvers.writes import UNSET, Done, Unset
 from storage.database import Transaction
-from storage.intents import IntentState
+from storage.intents import Intent, IntentState
 
 _MAX_NAME = 200
 
@@ -188,22 +196,44 @@ async def create_folder(
     parent = await folder_ref(context, parent_id, ("parentId",)) if parent_id is not None else None
     target = await _keeper(context, parent, source_id)
     intent = new_intent(context, "createFolder", idempotency_key, [name, parent_id, source_id])
-    if (known := await earlier(context, intent)) is not None:
-        ref = FolderRef(known.source_id, str(known.result.get("folder_id", "")))
-        found = (await load_folders(context, [ref]))[0]
-        if not isinstance(found, Folder):
-            raise not_found("folder", "", ())
-        return Done(found, replayed=True)
-    if parent is not None and parent.source_id == GATEWAY:
+    if parent is not None and parent.source_id == GATEWAY and await earlier(context, intent) is None:
         await known_folder(context, parent, ("parentId",))
-    opened = await open_intent(context, intent)
+    opened = await begin(context, intent)
+    if not opened.is_new:
+        return Done(await _created_before(context, opened), replayed=True)
+    try:
+        return Done(await _create(context, target, name, parent, opened))
+    finally:
+        abandon(context, opened)
+
+
+async def _created_before(context: Context, known: Intent) -> Folder:
+    if known.state is not IntentState.DONE:
+        raise OutcomeUnknown(
+            "Whether the earlier request with this `idempotencyKey` made its folder is not known. Read the list of folders.",
+            source_id=known.source_id,
+        )
+    ref = FolderRef(int(known.result["source_id"]), str(known.result["folder_id"]))
+    return await known_folder(context, ref, ())
+
+
+async def _create(
+    context: Context, target: SourceTarget | None, name: str, parent: FolderRef | None, opened: Intent
+) -> Folder:
     try:
         if target is None:
             folder = await _create_own(context, name, parent)
         else:
             folder = await target.live.create_folder(name, parent.native_id if parent is not None else None)
-    except GatewayError:
-        await finish(context, opened, IntentState.FAILED)
+    except GatewayError as error:
+        perhaps = isinstance(error, UpstreamError) and error.perhaps_executed
+        await finish(context, opened, IntentState.UNKNOWN if perhaps else IntentState.FAILED)
+        if target is not None and perhaps:
+            raise OutcomeUnknown(
+                f"{target.source.key}: creating a folder was cut off before the source answered. It may exist: "
+                "read the list of folders before you create it again.",
+                source_id=target.source.id,
+            ) from error
         raise
     started_at = context.now()
 
@@ -211,10 +241,9 @@ async def create_folder(
         if target is not None:
             await context.store.folders.put(tx, folder, started_at)
 
-    await finish(
-        context, opened, IntentState.DONE, {"folder_id": folder.native_id, "source_id": folder.source_id}, seen
-    )
-    return Done(folder)
+    result = {"folder_id": folder.native_id, "source_id": folder.source_id}
+    await finish(context, opened, IntentState.DONE, result, seen)
+    return folder
 
 
 async def _keeper(context: Context, parent: FolderRef | None, source_id: str | None) -> SourceTarget | None:
