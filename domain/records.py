@@ -140,6 +140,8 @@ class Source:
     """`Principal.key` of who connected it; with `OWNER` nobody else sees it."""
     account: Account | None = None
     created_at: datetime
+    disconnected_at: datetime | None = None
+    """Set when only the gateway's copy of its chats is left: `disconnectSource(mirror: KEEP)`."""
 
     def is_visible_to(self, principal: Principal) -> bool:
         """Whether `principal`, a member of the organization, may know of it."""

@@ -121,6 +121,8 @@ async def _ask_all(
     tasks = {
         asyncio.ensure_future(_ask(context, listing, target, position, page)): target for target in listing.targets
     }
+    if not tasks:
+        return {}
     done, late = await asyncio.wait(tasks, timeout=listing.within_ms / 1000)
     for task in late:
         task.cancel()

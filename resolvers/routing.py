@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from domain.errors import GatewayError, UpstreamUnavailable
 from domain.records import Principal, Source
 from domain.source import ChatSource, Connector
+from resolvers.disconnected import disconnected
 from storage.store import Store
 
 _REREAD_AFTER = timedelta(seconds=2)
@@ -59,6 +60,8 @@ class Sources:
         opened = self._open.get(source.id)
         if opened is not None and _connects_alike(opened[0], source):
             return opened[1]
+        if source.disconnected_at is not None:
+            return disconnected(source)
         connector = self._connectors.get(source.vendor)
         if connector is None:
             raise UpstreamUnavailable(

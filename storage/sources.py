@@ -11,8 +11,10 @@ from domain.records import Account, Source, Visibility
 from storage.columns import account_of, account_value, from_json, instant, to_json, to_json_or_none
 from storage.database import Database, Row, Transaction
 
-_SOURCE = "id, organization_id, key, vendor, display_name, base_url, options, visibility, owner, account, created_at"
+_SOURCE = "id, organization_id, key, vendor, display_name, base_url, options, visibility, owner, account, created_at, removed_at"
 _LIVE = "organization_id = :organization_id AND removed_at IS NULL"
+_SHOWN = "organization_id = :organization_id AND (removed_at IS NULL OR keeps_mirror)"
+"""Those that are connected, and those of which the copy was kept."""
 
 
 class Sources:
@@ -40,8 +42,8 @@ class Sources:
         """A new source. `Conflict` when the organization has one of this key."""
         sql = (
             "INSERT INTO source (organization_id, key, vendor, display_name, base_url, options, visibility, owner, "
-            "account, credentials, created_at) VALUES (:organization_id, :key, :vendor, :display_name, :base_url, "
-            f":options, :visibility, :owner, :account, :credentials, :at) RETURNING {_SOURCE}"
+            "account, credentials, created_at, keeps_mirror) VALUES (:organization_id, :key, :vendor, :display_name, :base_url, "
+            f":options, :visibility, :owner, :account, :credentials, :at, FALSE) RETURNING {_SOURCE}"
         )
         values = {
             "organization_id": organization_id,
@@ -104,8 +106,11 @@ class Sources:
         self, tx: Transaction, organization_id: int, source_id: int, *, at: datetime, keep_mirror: bool = False
     ) -> None:
         """Disconnect. Credentials go at once; chats, messages, overlays, markers and events of it too unless `keep_mirror`."""
-        sql = f"UPDATE source SET removed_at = :at, credentials = x'', account = NULL WHERE {_LIVE} AND id = :id RETURNING id"
-        parameters = {"organization_id": organization_id, "id": source_id, "at": micros(at)}
+        sql = (
+            "UPDATE source SET removed_at = :at, keeps_mirror = :kept, credentials = x'', account = NULL "
+            f"WHERE {_SHOWN} AND id = :id RETURNING id"
+        )
+        parameters = {"organization_id": organization_id, "id": source_id, "at": micros(at), "kept": keep_mirror}
         if not await tx.execute(sql, parameters):
             raise _no_source()
         if keep_mirror:
@@ -127,13 +132,13 @@ class Sources:
             )
 
     async def of(self, organization_id: int) -> list[Source]:
-        """The sources of an organization by key."""
-        sql = f"SELECT {_SOURCE} FROM source WHERE {_LIVE} ORDER BY key"
+        """The sources of an organization by key, also those of which only the copy is left."""
+        sql = f"SELECT {_SOURCE} FROM source WHERE {_SHOWN} ORDER BY key, id"
         return [_source(row) for row in await self._database.fetch_all(sql, {"organization_id": organization_id})]
 
     async def get(self, organization_id: int, source_id: int) -> Source | None:
         """One source."""
-        sql = f"SELECT {_SOURCE} FROM source WHERE {_LIVE} AND id = :id"
+        sql = f"SELECT {_SOURCE} FROM source WHERE {_SHOWN} AND id = :id"
         row = await self._database.fetch_one(sql, {"organization_id": organization_id, "id": source_id})
         return _source(row) if row else None
 
@@ -171,4 +176,5 @@ def _source(row: Row) -> Source:
         owner=row[8],
         account=account_of(row[9]),
         created_at=instant(row[10]),
+        disconnected_at=instant(row[11]) if row[11] is not None else None,
     )

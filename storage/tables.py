@@ -109,6 +109,7 @@ class SourceRow(SQLModel, table=True):
     credentials: bytes = Field(sa_type=LargeBinary)
     created_at: int = Field(sa_type=BigInteger)
     removed_at: int | None = Field(sa_type=BigInteger)
+    keeps_mirror: bool
 
 
 class SourceStateRow(SQLModel, table=True):

@@ -86,12 +86,16 @@ async def test_removing(world: World, keep_mirror: bool) -> None:
     ids = (world.organization.id, world.source.id)
     await world.write(lambda tx: world.store.chats.set_overlay(tx, *ids, "c", folder=FolderRef(0, "f")))
     await world.write(lambda tx: world.store.sources.remove(tx, *ids, at=at(50), keep_mirror=keep_mirror))
-    assert await world.store.sources.of(world.organization.id) == []
+    shown = await world.store.sources.of(world.organization.id)
+    assert [source.disconnected_at for source in shown] == ([at(50)] if keep_mirror else [])
     assert await world.store.sources.credentials(*ids) == b""
     assert (await world.get() is not None) is keep_mirror
     assert (len(await world.events()) > 0) is keep_mirror
-    with pytest.raises(NotFound):
+    if keep_mirror:
         await world.write(lambda tx: world.store.sources.remove(tx, *ids, at=at(51)))
+        assert await world.get() is None
+    with pytest.raises(NotFound):
+        await world.write(lambda tx: world.store.sources.remove(tx, *ids, at=at(52)))
 
 
 async def test_an_id_is_never_used_again(world: World) -> None:
