@@ -9,11 +9,11 @@ from dataclasses import replace
 from datetime import datetime
 
 from domain.errors import UpstreamError
-from domain.records import Chat, Folder
+from domain.records import Chat, Folder, Message
 from domain.source import MessagesRead, MessageWindow, SourcePage
 from resolvers.context import Context
 from resolvers.overlays import complete_rows, lay_over
-from resolvers.settling import own_rows_settled
+from resolvers.settling import own_rows_settled, renamed
 from resolvers.targets import ChatTarget, SourceTarget
 from storage.chats import ChatsSeen
 from storage.database import Transaction
@@ -82,6 +82,22 @@ async def read_messages(context: Context, target: ChatTarget, window: MessageWin
         read = await own_rows_settled(context, target, read)
     await see_messages(context, target, read)
     return read
+
+
+async def native_message_id(context: Context, target: ChatTarget, public: str) -> str:
+    """What the source calls a message that clients know as `public`."""
+    if target.capabilities.takes_message_ids or target.capabilities.reads_from_store:
+        return public
+    aliases = await context.store.messages.aliases(context.organization.id, target.source.id, target.chat_id)
+    return next((native for native, known in aliases.items() if known == public), public)
+
+
+async def under_known_ids(context: Context, target: ChatTarget, messages: Sequence[Message]) -> list[Message]:
+    """Messages as the source showed them, under the ids that clients know."""
+    if target.capabilities.takes_message_ids or target.capabilities.reads_from_store:
+        return list(messages)
+    aliases = await context.store.messages.aliases(context.organization.id, target.source.id, target.chat_id)
+    return [renamed(message, aliases) for message in messages]
 
 
 async def see_messages(context: Context, target: ChatTarget, read: MessagesRead) -> None:

@@ -17,9 +17,9 @@ from resolvers.context import Context
 from resolvers.exchange import Exchange, Started
 from resolvers.intents import Overtaken, earlier, new_intent
 from resolvers.messages import load_message
-from resolvers.reading import read_messages
+from resolvers.reading import native_message_id, read_messages, under_known_ids
 from resolvers.replies import wait_until
-from resolvers.targets import ChatTarget, chat_target, message_target, not_found
+from resolvers.targets import ChatTarget, MessageTarget, chat_target, message_target, not_found
 from storage.database import Transaction
 from storage.intents import Intent, IntentState
 from storage.messages import MessagesSeen
@@ -162,7 +162,11 @@ async def _replayed(context: Context, target: ChatTarget, known: Intent, request
     )
     if known.state is IntentState.DONE or (sent.message is not None and sent.message.state.is_final):
         return sent
-    raise OutcomeUnknown(
+    raise _still_unknown(target)
+
+
+def _still_unknown(target: ChatTarget) -> OutcomeUnknown:
+    return OutcomeUnknown(
         f"{target.source.key}: whether the earlier request with this `idempotencyKey` was carried out is still not known. "
         "Read the chat; the message shows up by itself if it was accepted.",
         source_id=target.source.id,
@@ -195,7 +199,9 @@ async def edit_message(context: Context, *, message_id: str, text: str) -> Messa
     target.require(Capability.EDIT_MESSAGE)
     check_text(text)
     async with context.gateway.locks.hold((context.organization.id, *target.key)):
-        changed = await target.live.edit_message(target.chat_id, target.message_id, text)
+        native_id = await native_message_id(context, target, target.message_id)
+        answer = await target.live.edit_message(target.chat_id, native_id, text)
+        (changed,) = await under_known_ids(context, target, [answer])
         await _observe_own(context, target, [changed])
     context.batches.forget()
     return changed
@@ -207,7 +213,10 @@ async def delete_message(context: Context, *, message_id: str) -> Deleted:
     target = await message_target(context, message_id)
     target.require(Capability.DELETE_MESSAGE)
     async with context.gateway.locks.hold((context.organization.id, *target.key)):
-        gone = await target.live.delete_message(target.chat_id, target.message_id)
+        native_id = await native_message_id(context, target, target.message_id)
+        aliases = await context.store.messages.aliases(context.organization.id, *target.key)
+        deleted = await target.live.delete_message(target.chat_id, native_id)
+        gone = [aliases.get(native, native) for native in deleted]
         at = context.now()
 
         async def unit(tx: Transaction) -> None:
@@ -231,6 +240,21 @@ async def regenerate_message(
     target.require(Capability.REGENERATE_REPLY)
     if reply is ReplyMode.NONE:
         raise InvalidArgument("Answering once more without an answer is nothing. Use STREAM or WAIT.", path=("reply",))
+    while True:
+        try:
+            return await _answer_again(context, target, message_id, model, reply, idempotency_key)
+        except Overtaken:
+            continue
+
+
+async def _answer_again(
+    context: Context,
+    target: MessageTarget,
+    message_id: str,
+    model: str | None,
+    reply: ReplyMode,
+    idempotency_key: str | None,
+) -> Sent:
     old = await context.batches.load(load_message, (*target.key, target.message_id))
     if old is None:
         raise not_found("message", message_id, ("messageId",))
@@ -247,7 +271,10 @@ async def regenerate_message(
         reply_id=reply_id,
     )
     if (known := await earlier(context, intent)) is not None:
-        return await _as_sent(context, target, "", known.reply_id or "", None, replayed=True)
+        answered = await _as_sent(context, target, "", known.reply_id or "", None, replayed=True)
+        if known.state is not IntentState.DONE and answered.reply is None:
+            raise _still_unknown(target)
+        return answered
     new = NewMessage(
         id=old.parent_id,
         reply_id=reply_id,
@@ -257,7 +284,8 @@ async def regenerate_message(
         parent_id=None,
         model=model,
     )
-    exchange = Exchange(context, target, new, intent, answers_again=target.message_id)
+    native_id = await native_message_id(context, target, target.message_id)
+    exchange = Exchange(context, target, new, intent, answers_again=native_id)
     following = context.gateway.replies.follow((*target.key, reply_id), exchange.run)
     started = await asyncio.shield(exchange.accepted)
     if reply is ReplyMode.WAIT:
@@ -271,9 +299,11 @@ async def stop_generation(context: Context, *, message_id: str) -> Message:
     context.require(Scope.WRITE)
     target = await message_target(context, message_id)
     target.require(Capability.STOP_REPLY)
-    stopped = await target.live.stop_reply(target.chat_id, target.message_id)
-    if stopped is None:
+    native_id = await native_message_id(context, target, target.message_id)
+    answer = await target.live.stop_reply(target.chat_id, native_id)
+    if answer is None:
         raise not_found("message", message_id, ("messageId",))
+    (stopped,) = await under_known_ids(context, target, [answer])
     following = context.gateway.replies.get((*target.key, target.message_id))
     if following is not None:
         await wait_until(following.finished.wait(), 5)

@@ -99,6 +99,8 @@ class FakeSource:
     created: list[NewChat] = field(default_factory=list)
     faults: deque[Fault] = field(default_factory=deque)
     says: str = "Hello yourself"
+    half_replies: bool = False
+    """After `Fault.AFTER` the reply is still being written."""
     words: "asyncio.Queue[str | MessageState | Exception] | None" = None
     """What a reply grows to, step by step: a text is all its words so far, a state ends it, an exception breaks off."""
     fails_at: dict[str, Exception] = field(default_factory=dict)
@@ -283,7 +285,8 @@ class FakeSource:
         message = self._add(new.chat_id, new.id, new.role, new.text)
         if fault is Fault.AFTER:
             if new.wants_reply:
-                self._add(new.chat_id, new.reply_id, MessageRole.ASSISTANT, self.says)
+                state = MessageState.STREAMING if self.half_replies else MessageState.COMPLETE
+                self._add(new.chat_id, new.reply_id, MessageRole.ASSISTANT, self.says, state)
             raise self._cut_off()
         if not new.wants_reply:
             yield Progress(message)

@@ -12,7 +12,7 @@ from domain.ids import message_id as global_message_id
 from domain.paging import PageRequest
 from domain.records import Chat, EventKind, Message, MessageRole
 from resolvers.context import Context, Tuning
-from resolvers.live import ChatEventFilter, LiveEvent, chat_events
+from resolvers.live import CaughtUp, ChatEventFilter, LiveEvent, chat_events
 from resolvers.messages import MessageQuery, load_messages
 from resolvers.sending import ReplyMode, SendMessage, Sent, send_message
 from tests.builders import a_chat, a_message, a_source, at
@@ -143,7 +143,11 @@ async def an_ear(
     chats: Sequence[str] | None = None,
     **wants: Any,
 ) -> AsyncIterator[Ear]:
-    """A subscription to `chatEvents`. It listens from its first `next` on, unless it has an `after`."""
-    stream = chat_events(context or room.context(), chat_ids=chats, filter_=ChatEventFilter(**wants), after=after)
+    """A subscription to `chatEvents` from `after`, or from now on, that has caught up. `heard` begins with what it replayed."""
+    context = context or room.context()
+    after = after or await room.context().event_cursor()
+    stream = chat_events(context, chat_ids=chats, filter_=ChatEventFilter(**wants), after=after)
     async with aclosing(cast(AsyncGenerator[LiveEvent, None], stream)) as closing:
-        yield Ear(closing)
+        ear = Ear(closing)
+        await ear.until(CaughtUp)
+        yield ear
