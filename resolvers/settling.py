@@ -1,15 +1,18 @@
 """Finds our own messages again in what a source shows that gives them ids of its own.
 
-A row that we wrote in advance (`PENDING`, or the `STREAMING` reply to it) has the id that clients know. In a complete reading it is the first
-message of equal role and text that stands after its parent and is not yet known by another id; the reply is the assistant's
-message right behind it. Once found, the two ids are bound for good. What the source does not show yet is appended.
+A row that we wrote in advance (`PENDING`, or the `STREAMING` reply to it) has the id that clients know. In a reading it is the first
+message of equal role and text that stands after what was there before it and is not yet known by another id; the reply is the
+assistant's message behind it, before anybody else says something. Where several of ours are equal and fewer are shown, the last
+ones are meant: those before were looked for already. Once found, the two ids are bound for good. What the source does not show
+yet is appended.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from domain.records import Message, MessageRole
 from domain.source import MessagesRead
+from domain.tree import by_id, newest_leaf
 from resolvers.context import Context
 from resolvers.targets import ChatTarget
 from storage.database import Transaction
@@ -32,39 +35,89 @@ async def own_rows_settled(context: Context, target: ChatTarget, read: MessagesR
     if not aliases and not own:
         return read
     shown = [renamed(message, aliases) for message in read.messages]
+    leaf = aliases.get(read.active_leaf, read.active_leaf) if read.active_leaf is not None else None
     present = {message.native_id for message in shown}
     waiting = [message for message in own if message.native_id not in present]
-    leaf = aliases.get(read.active_leaf, read.active_leaf) if read.active_leaf is not None else None
-    if waiting and (leaf is None or waiting[0].parent_id == leaf or waiting[0].parent_id not in present):
-        leaf = waiting[-1].native_id
+    if not waiting or (read.has_after and not read.is_complete):
+        return replace(read, messages=shown, active_leaf=leaf)
+    waiting, leaf = _appended(shown, waiting, leaf if leaf is not None else _end(read, shown))
     return replace(read, messages=[*shown, *waiting], active_leaf=leaf)
 
 
-def match_own(shown: Sequence[Message], own: Sequence[Message], aliases: dict[str, str]) -> dict[str, str]:
+def _end(read: MessagesRead, shown: Sequence[Message]) -> str | None:
+    if read.is_complete:
+        return newest_leaf(by_id(shown), None)
+    return shown[-1].native_id if shown else None
+
+
+def _appended(
+    shown: Sequence[Message], waiting: Sequence[Message], leaf: str | None
+) -> tuple[list[Message], str | None]:
+    """Rows that the source does not show yet, behind all that it shows, and the end of the path with them."""
+    placed: dict[str, Message] = {}
+    for row in waiting:
+        if row.role is not MessageRole.ASSISTANT and row.parent_id not in placed:
+            row = replace(row, parent_id=leaf)
+        if row.parent_id == leaf:
+            leaf = row.native_id
+        placed[row.native_id] = row
+    return list(placed.values()), leaf
+
+
+def match_own(shown: Sequence[Message], own: Sequence[Message], aliases: Mapping[str, str]) -> dict[str, str]:
     """Which native id belongs to which public one, for own rows that are recognised now."""
-    taken = set(aliases)
-    found: dict[str, str] = {}
     bound = {public: native for native, public in aliases.items()}
     position = {message.native_id: index for index, message in enumerate(shown)}
-    for row in own:
-        if row.native_id in bound or row.native_id in position:
+    open_rows = [row for row in own if row.native_id not in bound and row.native_id not in position]
+    taken = set(aliases)
+    found: dict[str, str] = {}
+    for place, row in enumerate(open_rows):
+        after = _stands_after(row, by_id(open_rows), bound, position)
+        if after is None:
             continue
-        parent = bound.get(row.parent_id, row.parent_id) if row.parent_id is not None else None
-        if parent is not None and parent not in position:
-            continue  # its parent is itself not recognised yet
-        after = position[parent] + 1 if parent is not None else 0
-        for message in shown[after:]:
-            if message.native_id in taken or message.role is not row.role:
-                continue
-            if row.role is MessageRole.ASSISTANT or message.text == row.text:
-                taken.add(message.native_id)
-                found[message.native_id] = row.native_id
-                bound[row.native_id] = message.native_id
-                break
+        candidates = [one for one in _behind(shown, after, row) if one.native_id not in taken and _is_like(one, row)]
+        rivals = (
+            0 if row.role is MessageRole.ASSISTANT else sum(_is_like(other, row) for other in open_rows[place + 1 :])
+        )
+        if len(candidates) <= rivals:
+            continue
+        native = candidates[0].native_id
+        taken.add(native)
+        found[native] = row.native_id
+        bound[row.native_id] = native
     return found
 
 
-def renamed(message: Message, aliases: dict[str, str]) -> Message:
+def _stands_after(
+    row: Message, own: Mapping[str, Message], bound: Mapping[str, str], position: Mapping[str, int]
+) -> int | None:
+    """The first place at which a row can be; None while that cannot be told.
+
+    What a message of ours followed may itself never have come to the source: then it is what stood before that.
+    """
+    at = row.parent_id
+    while at is not None:
+        native = bound.get(at, at)
+        if native in position:
+            return position[native] + 1
+        if at not in own or row.role is MessageRole.ASSISTANT:
+            return None
+        at = own[at].parent_id
+    return 0
+
+
+def _behind(shown: Sequence[Message], after: int, row: Message) -> Iterator[Message]:
+    for message in shown[after:]:
+        if row.role is MessageRole.ASSISTANT and message.role is MessageRole.USER:
+            return
+        yield message
+
+
+def _is_like(message: Message, row: Message) -> bool:
+    return message.role is row.role and (row.role is MessageRole.ASSISTANT or message.text == row.text)
+
+
+def renamed(message: Message, aliases: Mapping[str, str]) -> Message:
     """The message under the ids that clients know."""
     own = aliases.get(message.native_id, message.native_id)
     parent = aliases.get(message.parent_id, message.parent_id) if message.parent_id is not None else None
