@@ -12,6 +12,8 @@ from enum import IntEnum
 
 _VERSION = 1
 _MAX_TEXT = 1024
+_MAX_SHORT = 2**63 - 1
+"""The largest number that a store gives out as a short id."""
 
 
 class IdType(IntEnum):
@@ -60,8 +62,10 @@ class GlobalId:
 
 
 def is_safe_native_id(native: str) -> bool:
-    """Whether a native id can stand in a URL path after escaping: not empty, no control characters, not `.` or `..`."""
-    return native not in ("", ".", "..") and not any(ord(c) < 0x20 or ord(c) == 0x7F for c in native)
+    """Whether a native id can stand in a URL path after escaping: not empty, no control characters, no `.` or `..`, not even
+    between slashes: a server that unescapes before it resolves would leave the place that the id is put into."""
+    steps = native.replace("\\", "/").split("/")
+    return native != "" and not any(ord(c) < 0x20 or ord(c) == 0x7F for c in native) and not {".", ".."} & set(steps)
 
 
 def format_id(type_: IdType, short: int, *parts: str) -> str:
@@ -95,6 +99,8 @@ def parse_id(text: str) -> GlobalId:
     except ValueError as error:
         raise NotAnId("unknown type") from error
     short, at = _take_varint(data, 2)
+    if short > _MAX_SHORT:
+        raise NotAnId("a short id that no store gives out")
     parts = []
     while at < len(data):
         length, at = _take_varint(data, at)

@@ -74,7 +74,7 @@ def segment(native_id: str) -> str:
     """A native id as one segment of a path; nothing in it can leave its place.
 
     `%` is escaped too, so `%2e%2e`, which URL parsers read as `..`, arrives as it was written. Raises `NotFound` for what
-    no vendor could have given out: empty, `.`, `..`, control characters, lone surrogates.
+    no vendor could have given out: empty, `.` or `..` as a step of it, control characters, lone surrogates.
     """
     try:
         if is_safe_native_id(native_id):

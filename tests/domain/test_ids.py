@@ -51,13 +51,15 @@ def test_different_things_have_different_ids(a: str, b: str, source: int, other:
     assert (chat_id(source, a) == chat_id(other, b)) == ((source, a) == (other, b))
 
 
-@pytest.mark.parametrize("native", ["", ".", "..", "a\x00b", "a\nb", "\x7f", "\x1b[2J"])
+@pytest.mark.parametrize(
+    "native", ["", ".", "..", "a/../b", "../x", "x/.", "..\\x", "a\x00b", "a\nb", "\x7f", "\x1b[2J"]
+)
 def test_native_id_that_could_leave_its_place_is_refused(native: str) -> None:
     with pytest.raises(NotAnId):
         chat_id(1, native)
 
 
-@pytest.mark.parametrize("native", ["a/b", "%2e%2e", "a b", "é", "?x=1", "#x"])
+@pytest.mark.parametrize("native", ["a/b", "a..b", "...", "%2e%2e", "a b", "é", "?x=1", "#x"])
 def test_native_id_that_needs_escaping_is_kept(native: str) -> None:
     """Escaping is the connector's work; the id itself keeps what the vendor gave."""
     assert parse_id(chat_id(1, native)).parts == (native,)
@@ -74,6 +76,13 @@ def test_forged_id_with_unsafe_part_is_refused() -> None:
     forged = bytes((1, IdType.CHAT, 1, 2)) + b".."
     with pytest.raises(NotAnId):
         parse_id(base64.urlsafe_b64encode(forged).rstrip(b"=").decode())
+
+
+@pytest.mark.parametrize("type_", [IdType.MEMBER, IdType.API_KEY, IdType.AUDIT_ENTRY, IdType.SOURCE])
+def test_short_id_that_no_store_gives_out_is_refused(type_: IdType) -> None:
+    """SQLite's integers have 63 bits; a larger one must not reach a statement."""
+    assert parse_id_of(format_id(type_, 2**63 - 1), type_) == GlobalId(type_, 2**63 - 1)
+    assert parse_id_of(format_id(type_, 2**63), type_) is None
 
 
 def test_id_of_another_type_is_not_found() -> None:
