@@ -20,7 +20,15 @@ from resolvers.overlays import complete_rows, version_of
 from resolvers.reading import read_chat, read_messages, see_chat
 from resolvers.removal import remove_chat
 from resolvers.sending import check_text
-from resolvers.targets import ChatTarget, SourceTarget, chat_target, folder_ref, not_found, source_target
+from resolvers.targets import (
+    ChatTarget,
+    SourceTarget,
+    chat_target,
+    denied_as,
+    folder_ref,
+    not_found,
+    source_target,
+)
 from resolvers.writes import UNSET, Done, Unset
 from storage.chats import ChatsSeen
 from storage.database import Transaction
@@ -57,13 +65,18 @@ class CreateChat:
     idempotency_key: str | None = None
 
 
-async def create_chat(context: Context, request: CreateChat) -> Done[Chat]:
-    """Start a chat. Everything that the source demands is checked before the first call to it."""
+async def create_chat(
+    context: Context, request: CreateChat, *, folder_path: Sequence[str] = ("folderId",)
+) -> Done[Chat]:
+    """Start a chat. Everything that the source demands is checked before the first call to it.
+
+    `folder_path`: the field of the input that `request.folder_id` comes from.
+    """
     context.require(Scope.WRITE)
     target = await source_target(context, request.source_id)
     target.require(Capability.CREATE_CHAT)
     _check_new(context, target, request)
-    folder = await _folder_for(context, target, request.folder_id)
+    folder = await _folder_for(context, target, request.folder_id, folder_path)
     intent = new_intent(
         context,
         "createChat",
@@ -153,21 +166,23 @@ def _new_chat(context: Context, target: SourceTarget, request: CreateChat, folde
     )
 
 
-async def _folder_for(context: Context, target: SourceTarget, folder_id: str | None) -> FolderRef | None:
+async def _folder_for(
+    context: Context, target: SourceTarget, folder_id: str | None, path: Sequence[str] = ("folderId",)
+) -> FolderRef | None:
     if folder_id is None:
         return None
-    ref = await folder_ref(context, folder_id)
-    _check_holder(target, ref)
-    await known_folder(context, ref, ("folderId",))
+    ref = await folder_ref(context, folder_id, path)
+    _check_holder(target, ref, path)
+    await known_folder(context, ref, path)
     return ref
 
 
-def _check_holder(target: SourceTarget, ref: FolderRef) -> None:
+def _check_holder(target: SourceTarget, ref: FolderRef, path: Sequence[str]) -> None:
     if ref.source_id not in (GATEWAY, target.source.id):
         raise InvalidArgument(
             "This folder is kept by another source and can hold that source's chats only. "
             "Use a folder of the gateway, or one of the chat's own source.",
-            path=("folderId",),
+            path=path,
         )
 
 
@@ -375,10 +390,11 @@ async def delete_chat(context: Context, *, chat_id: str, expected_version: str |
     context.require(Scope.WRITE)
     target = await chat_target(context, chat_id)
     target.require(Capability.DELETE_CHAT)
-    async with context.gateway.locks.hold((context.organization.id, *target.key)):
-        if expected_version is not None:
-            await _check_version(context, target, expected_version)
-        await remove_chat(context, target)
+    with denied_as("chat", chat_id, ("chatId",)):
+        async with context.gateway.locks.hold((context.organization.id, *target.key)):
+            if expected_version is not None:
+                await _check_version(context, target, expected_version)
+            await remove_chat(context, target)
     return chat_id
 
 
@@ -429,10 +445,11 @@ async def _write(
     expected_version: str | None = None,
 ) -> Chat:
     """Run one write in the chat's lock; the chat as it is afterwards. `NotFound` when it is not there."""
-    async with context.gateway.locks.hold((context.organization.id, *target.key)):
-        if expected_version is not None:
-            await _check_version(context, target, expected_version)
-        chat = await write()
+    with denied_as("chat", global_chat_id(*target.key), ("chatId",)):
+        async with context.gateway.locks.hold((context.organization.id, *target.key)):
+            if expected_version is not None:
+                await _check_version(context, target, expected_version)
+            chat = await write()
     context.batches.forget()
     context.gateway.drains.forget(target.source.id)
     if chat is None:

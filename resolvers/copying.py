@@ -87,6 +87,7 @@ async def copy_chat(context: Context, request: CopyChat) -> Copied:
             options=request.options,
             idempotency_key=request.idempotency_key,
         ),
+        folder_path=("targetFolderId",),
     )
     return Copied(chat=done.value, losses=losses, replayed=done.replayed)
 

@@ -19,7 +19,7 @@ from resolvers.intents import Overtaken, earlier, new_intent
 from resolvers.messages import load_message
 from resolvers.reading import native_message_id, read_messages, under_known_ids
 from resolvers.replies import wait_until
-from resolvers.targets import ChatTarget, MessageTarget, chat_target, message_target, not_found
+from resolvers.targets import ChatTarget, MessageTarget, chat_target, denied_as, message_target, not_found
 from storage.database import Transaction
 from storage.intents import Intent, IntentState
 from storage.messages import MessagesSeen
@@ -114,7 +114,8 @@ async def _send(
     )
     exchange = Exchange(context, target, new, intent, client_mutation_id=request.client_mutation_id)
     following = context.gateway.replies.follow((*target.key, reply_id), exchange.run)
-    started = await asyncio.shield(exchange.accepted)
+    with denied_as("chat", request.chat_id, ("chatId",)):
+        started = await asyncio.shield(exchange.accepted)
     if request.reply is ReplyMode.WAIT:
         await wait_until(following.finished.wait(), context.gateway.tuning.wait_reply_seconds)
     return await _as_sent(context, target, message_id, reply_id, request.client_mutation_id, fallback=started)
@@ -198,11 +199,12 @@ async def edit_message(context: Context, *, message_id: str, text: str) -> Messa
     target = await message_target(context, message_id)
     target.require(Capability.EDIT_MESSAGE)
     check_text(text)
-    async with context.gateway.locks.hold((context.organization.id, *target.key)):
-        native_id = await native_message_id(context, target, target.message_id)
-        answer = await target.live.edit_message(target.chat_id, native_id, text)
-        (changed,) = await under_known_ids(context, target, [answer])
-        await _observe_own(context, target, [changed])
+    with denied_as("message", message_id, ("messageId",)):
+        async with context.gateway.locks.hold((context.organization.id, *target.key)):
+            native_id = await native_message_id(context, target, target.message_id)
+            answer = await target.live.edit_message(target.chat_id, native_id, text)
+            (changed,) = await under_known_ids(context, target, [answer])
+            await _observe_own(context, target, [changed])
     context.batches.forget()
     return changed
 
@@ -215,7 +217,8 @@ async def delete_message(context: Context, *, message_id: str) -> Deleted:
     async with context.gateway.locks.hold((context.organization.id, *target.key)):
         native_id = await native_message_id(context, target, target.message_id)
         aliases = await context.store.messages.aliases(context.organization.id, *target.key)
-        deleted = await target.live.delete_message(target.chat_id, native_id)
+        with denied_as("message", message_id, ("messageId",)):
+            deleted = await target.live.delete_message(target.chat_id, native_id)
         gone = [aliases.get(native, native) for native in deleted]
         at = context.now()
 
@@ -287,7 +290,8 @@ async def _answer_again(
     native_id = await native_message_id(context, target, target.message_id)
     exchange = Exchange(context, target, new, intent, answers_again=native_id)
     following = context.gateway.replies.follow((*target.key, reply_id), exchange.run)
-    started = await asyncio.shield(exchange.accepted)
+    with denied_as("message", message_id, ("messageId",)):
+        started = await asyncio.shield(exchange.accepted)
     if reply is ReplyMode.WAIT:
         await wait_until(following.finished.wait(), context.gateway.tuning.wait_reply_seconds)
     sent = await _as_sent(context, target, "", reply_id, None)

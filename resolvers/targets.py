@@ -1,6 +1,7 @@
 """From the ids in a request to what it works on. An id of another tenant, of an unseen source, or that is no id at all is "not found"."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from domain.capabilities import Capabilities, Capability
@@ -102,6 +103,20 @@ def not_found(noun: str, id_text: str, path: Sequence[str] = ()) -> NotFound:
         missing_id=id_text,
         path=path,
     )
+
+
+@contextmanager
+def denied_as(noun: str, id_text: str, path: Sequence[str]) -> Iterator[None]:
+    """What a source or the store says is not there becomes the one sentence, with the id and the field of the input that named it.
+
+    An error that names its field itself stays as it is.
+    """
+    try:
+        yield
+    except NotFound as denied:
+        if denied.path:
+            raise
+        raise not_found(noun, id_text, path) from denied
 
 
 async def _source(context: Context, source_id: int) -> Source | None:
