@@ -304,7 +304,8 @@ async def stop_generation(context: Context, *, message_id: str) -> Message:
     target = await message_target(context, message_id)
     target.require(Capability.STOP_REPLY)
     native_id = await native_message_id(context, target, target.message_id)
-    answer = await target.live.stop_reply(target.chat_id, native_id)
+    with denied_as("message", message_id, ("messageId",)):
+        answer = await target.live.stop_reply(target.chat_id, native_id)
     if answer is None:
         raise not_found("message", message_id, ("messageId",))
     (stopped,) = await under_known_ids(context, target, [answer])

@@ -108,6 +108,9 @@ async def test_the_life_of_a_source(desk: Desk) -> None:
     assert listed["sources"] == [{"key": "local"}, {"key": "second"}] == listed["organization"]["sources"]
     gone = await desk.do("disconnectSource", "disconnectedSourceId", sourceId=source, mirror="KEEP")
     assert gone == {"disconnectedSourceId": source}
+    shown = await desk.ask("query($id: ID!) { source(id: $id) { health { state } } }", id=source)
+    assert shown == {"source": {"health": {"state": "DOWN"}}}  # its copy is still there
+    await desk.do("disconnectSource", "disconnectedSourceId", sourceId=source)
     assert await desk.ask("query($id: ID!) { source(id: $id) { key } }", id=source) == {"source": None}
 
 
