@@ -64,9 +64,9 @@ class Json:
         value = self.text(name)
         try:
             moment = datetime.fromisoformat(value)
-        except ValueError:
+            return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        except (ValueError, OverflowError):  # the latter in UTC before the first or after the last year
             raise WrongShape(self.at(name), "a time in ISO 8601") from None
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
     def epoch_seconds(self, name: str) -> datetime:
         """A required time in seconds since 1970."""

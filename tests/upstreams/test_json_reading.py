@@ -18,6 +18,7 @@ from upstreams.json_reading import Json, WrongShape, as_list, as_object, can_be_
         ("flag", "number"),
         ("text_or_none", "number"),
         ("instant", "words"),
+        ("instant", "early"),
         ("epoch_seconds", "words"),
         ("epoch_seconds", "x"),
         ("epoch_seconds", "flag"),
@@ -27,7 +28,16 @@ from upstreams.json_reading import Json, WrongShape, as_list, as_object, can_be_
     ],
 )
 def test_wrong_shape_is_named_by_its_path(read: str, name: str) -> None:
-    fields = {"number": 1, "empty": "", "dots": "..", "long": "x" * 400, "words": "soon", "flag": True, "huge": 1e300}
+    fields = {
+        "number": 1,
+        "empty": "",
+        "dots": "..",
+        "long": "x" * 400,
+        "words": "soon",
+        "early": "0001-01-01T00:00:00+02:00",
+        "flag": True,
+        "huge": 1e300,
+    }
     with pytest.raises(WrongShape) as caught:
         getattr(Json(fields, "$.a"), read)(name)
     assert caught.value.json_path == f"$.a.{name}"
