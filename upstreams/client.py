@@ -92,7 +92,7 @@ class UpstreamClient:
         self._clock = shared.clock
         self._source = source
         self._headers = dict(headers)
-        self._redact = redact
+        self._redact = self._redact_always = redact
         self._policy = policy
         self._quota = quota
         self._scope = scope
@@ -110,6 +110,10 @@ class UpstreamClient:
         """How the source has been answering."""
         return self._health.read(self._breaker.state)
 
+    def keep_secret(self, *secrets: str) -> None:
+        """Keep these out of every sentence too, in place of those that were named so before: a session's cookie, which is renewed."""
+        self._redact = self._redact_always.also(secrets)
+
     def skipped(self, rows: int) -> int:
         """Count rows that could not be understood; gives the number back."""
         if rows:
@@ -125,7 +129,8 @@ class UpstreamClient:
                 # What is read from now on must not be an answer that was under way before this write ended.
                 self._shared.generations[self._scope] = self._shared.generations.get(self._scope, 0) + 1
         generation = self._shared.generations.get(self._scope, 0)
-        key = (self._source.id, self._scope, generation, request.target, request.timeout_seconds)
+        signed = tuple(request.headers.items())
+        key = (self._source.id, self._scope, generation, request.target, request.timeout_seconds, signed)
         return await self._shared.flights.run(key, lambda: self._call(request, self._whole))
 
     async def json(self, request: Request, read: Callable[[Any], T]) -> T:
@@ -281,7 +286,7 @@ class UpstreamClient:
             raise self._failures.circuit_open(request, wait)
 
     def _built(self, request: Request) -> httpx.Request:
-        headers = {"Accept": "application/json", **self._headers}
+        headers = {"Accept": "application/json", **self._headers, **request.headers}
         content: bytes | None = None
         if request.body is not None:
             content = orjson.dumps(request.body)
@@ -292,7 +297,7 @@ class UpstreamClient:
 
     async def _whole(self, request: Request, response: httpx.Response, course: _Course) -> Answer:
         body = await self._body(request, response)
-        return Answer(request, response.status_code, body, course.started_at)
+        return Answer(request, response.status_code, body, course.started_at, response.headers)
 
     async def _opened(self, request: Request, response: httpx.Response, course: _Course) -> httpx.Response:
         return response
@@ -338,6 +343,7 @@ class UpstreamClient:
                 words=self._redact.quote(self._policy.words(body)) if body is not None else "",
                 retry_after_seconds=wait,
                 perhaps_executed=status >= 500 and request.writes,
+                has_json=body is not None,
             ),
         )
         again = isinstance(error, UpstreamRateLimited | UpstreamUnavailable) and self._may_try_again(request, course)

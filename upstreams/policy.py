@@ -1,9 +1,11 @@
 """What governs the calls to vendors: bounds for all of them, and what each vendor adds."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+
+import httpx
 
 from upstreams.requests import Request
 from upstreams.truth import Truth
@@ -61,9 +63,13 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A success. `started_at` is when its request was started: what was written later is not in it."""
+    """A success. `started_at` is when its request was started: what was written later is not in it.
+
+    `headers` may hold secrets, such as the cookie of a session, and are therefore not shown.
+    """
 
     request: Request
     status: int
     body: bytes
     started_at: datetime
+    headers: httpx.Headers = field(default_factory=httpx.Headers, repr=False)

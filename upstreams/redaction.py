@@ -12,12 +12,17 @@ class Redactor:
     """Replaces the secrets of one source, as they are and as they are commonly written, by `[redacted]`."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
+        self._secrets = tuple(secrets)
         spellings: set[str] = set()
-        for secret in secrets:
+        for secret in self._secrets:
             if len(secret) >= _SHORTEST:
                 spellings |= {secret, quote(secret, safe=""), base64.b64encode(secret.encode()).decode().rstrip("=")}
         # The longest first, so that no secret's tail stays behind where one contains another.
         self._spellings = sorted(spellings, key=len, reverse=True)
+
+    def also(self, secrets: Iterable[str]) -> "Redactor":
+        """One that replaces these too."""
+        return Redactor([*self._secrets, *secrets])
 
     def __call__(self, text: str) -> str:
         """The text without secrets."""

@@ -17,7 +17,7 @@ class Request:
 
     `path` begins with `/` and is escaped already (see `segment`). `idempotent`: doing it twice is the same as doing it
     once, so it may be retried. `body` is sent as JSON; None sends no body. `timeout_seconds` bounds the whole call, retries
-    included; None takes the client's.
+    included; None takes the client's. `headers` are added to those of the client: what signs in this request alone.
     """
 
     operation: str
@@ -27,6 +27,7 @@ class Request:
     body: Any = None
     idempotent: bool = False
     timeout_seconds: float | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def writes(self) -> bool:

@@ -40,7 +40,8 @@ class Truth:
     """One row: first match wins.
 
     `operations` empty: any. `statuses` are inclusive bounds. `pattern` is searched in the vendor's words, ignoring case. `advice` is
-    the last part of the sentence, what to do. `argument` is the path of the input field that is to blame.
+    the last part of the sentence, what to do. `argument` is the path of the input field that is to blame. `without_json`: only an
+    answer whose body is no JSON, which a router or proxy gave and not the vendor's own logic.
     """
 
     meaning: Meaning
@@ -49,14 +50,17 @@ class Truth:
     operations: frozenset[str] = frozenset()
     pattern: str | None = None
     argument: tuple[str, ...] = ()
+    without_json: bool = False
 
-    def matches(self, operation: str, status: int, words: str) -> bool:
+    def matches(self, refusal: "Refusal") -> bool:
         """Whether the row is about this answer."""
-        if self.operations and operation not in self.operations:
+        if self.operations and refusal.operation not in self.operations:
             return False
-        if not self.statuses[0] <= status <= self.statuses[1]:
+        if not self.statuses[0] <= refusal.status <= self.statuses[1]:
             return False
-        return self.pattern is None or re.search(self.pattern, words, re.IGNORECASE) is not None
+        if self.without_json and refusal.has_json:
+            return False
+        return self.pattern is None or re.search(self.pattern, refusal.words, re.IGNORECASE) is not None
 
 
 GENERAL: tuple[Truth, ...] = (
@@ -86,11 +90,12 @@ class Refusal:
     words: str
     retry_after_seconds: float | None
     perhaps_executed: bool
+    has_json: bool = True
 
 
 def error_of(table: Sequence[Truth], refusal: Refusal) -> GatewayError:
     """The error that a refusal is."""
-    row = next(row for row in (*table, *GENERAL) if row.matches(refusal.operation, refusal.status, refusal.words))
+    row = next(row for row in (*table, *GENERAL) if row.matches(refusal))
     said = f': "{refusal.words}"' if refusal.words else ""
     attempt = refusal.operation.replace("_", " ")
     message = f"{refusal.source_key}: {attempt} was answered with {refusal.status}{said}. {row.advice}"

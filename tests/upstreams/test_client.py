@@ -28,6 +28,7 @@ from upstreams.http import UpstreamClients
 from upstreams.json_reading import as_object
 from upstreams.policy import Call, UpstreamSettings, VendorPolicy
 from upstreams.requests import Request, delete, get, post
+from upstreams.truth import Meaning, Truth
 
 pytestmark = pytest.mark.anyio
 
@@ -103,6 +104,45 @@ async def test_base_url_may_have_a_path_and_a_slash() -> None:
     bench = Bench(an_answer({}))
     await a_client(bench.clients, "https://vendor.test/below/").send(READ)
     assert bench.transport.lines == ["GET /below/thing"]
+
+
+async def test_headers_of_a_request_are_sent_with_it_alone_and_not_shown() -> None:
+    signed = Request(operation="read_thing", method="GET", path="/thing", headers={"Cookie": "session=abcdef"})
+    bench = Bench(an_answer({}, headers={"Set-Cookie": "session=ghijkl"}))
+    answer = await bench.client.send(signed)
+    await bench.client.send(READ)
+    assert [request.headers.get("cookie") for request in bench.transport.requests] == ["session=abcdef", None]
+    assert answer.headers["set-cookie"] == "session=ghijkl"
+    assert "abcdef" not in repr(answer)
+    assert "ghijkl" not in repr(answer)
+
+
+async def test_equal_questions_that_are_signed_differently_are_asked_both() -> None:
+    signed = [
+        Request(operation="read_thing", method="GET", path="/thing", headers={"Cookie": name}) for name in ("a", "b")
+    ]
+    bench = Bench(an_answer({}))
+    await asyncio.gather(*(bench.client.send(request) for request in signed))
+    assert len(bench.transport.requests) == 2
+
+
+async def test_secret_that_comes_later_is_kept_too() -> None:
+    bench = Bench(an_answer({"message": f"{SECRET} and later-1 and later-2"}, 400))
+    bench.client.keep_secret("later-1")
+    bench.client.keep_secret("later-2")
+    assert (await bench.error()).message.count("[redacted]") == 2
+
+
+async def test_refusal_without_json_can_be_told_from_one_with_it() -> None:
+    """A router's own 404 says that the path is wrong, not that the thing is gone."""
+    truths = (Truth(Meaning.CHANGED, (404, 404), "Check the path.", without_json=True),)
+    policy = VendorPolicy(truths=truths, words=POLICY.words)
+    bench = Bench(an_answer(status=404, content=b"404 page not found"), an_answer({}, 404))
+    client = bench.clients.client(a_source(), headers={}, secrets=[], policy=policy)
+    with pytest.raises(UnexpectedAnswer, match=r"Check the path\."):
+        await client.send(READ)
+    with pytest.raises(NotFound):
+        await client.send(READ)
 
 
 async def test_cookies_are_not_kept() -> None:
