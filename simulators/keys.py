@@ -1,6 +1,7 @@
-"""The credentials that each simulator accepts, by vendor, as the gateway's settings name them."""
+"""The credentials that each simulator accepts, and the options of a source for it, by vendor, as the gateway's settings name them."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from simulators import kodey, open_webui
 
@@ -9,3 +10,6 @@ KEYS: Mapping[str, Mapping[str, str]] = {
     "open_webui": {"api_key": open_webui.ADMIN_KEY},
 }
 """Vendor → credentials; every simulator of `python -m simulators` is here."""
+
+OPTIONS: Mapping[str, Mapping[str, Any]] = {}
+"""Vendor → the options that a source needs to see what the simulator is seeded with; vendors that need none are left out."""

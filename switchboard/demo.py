@@ -17,7 +17,7 @@ from pathlib import Path
 import uvicorn
 from rich.console import Console
 
-from simulators.keys import KEYS
+from simulators.keys import KEYS, OPTIONS
 from switchboard.app import Application
 from switchboard.demo_data import Demo, fill_store
 from switchboard.keys import kept_secret
@@ -121,6 +121,7 @@ async def _prepare(ports: Sequence[int]) -> Demo:
                 vendor=vendor,
                 base_url=f"http://{HOST}:{port}",
                 credentials=dict(KEYS[vendor]),
+                options=dict(OPTIONS.get(vendor, {})),
             )
             for vendor, port in zip(VENDORS, ports[1:], strict=True)
         ),
