@@ -98,7 +98,7 @@ CASES = st.fixed_dictionaries(
 
 
 @settings(
-    max_examples=count(long=500, least=10), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=count(long=1000, least=10), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(CASES)
 def test_every_row_is_shown_once_in_order_both_ways(case: dict) -> None:
@@ -136,30 +136,35 @@ def test_every_row_is_shown_once_in_order_both_ways(case: dict) -> None:
     asyncio.run(check())
 
 
-@settings(max_examples=count(long=300, least=10), deadline=None)
-@given(st.integers(0, 2**32), st.integers(1, 4), st.integers(1, 4))
-def test_rows_that_stay_are_shown_once_whatever_changes_around_them(seed: int, size: int, native_page: int) -> None:
-    """Between pages rows are inserted, deleted and touched; those left alone are none lost and none twice."""
+@settings(max_examples=count(long=1000, least=10), deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 4), st.integers(1, 4), st.booleans(), st.booleans())
+def test_rows_that_stay_are_shown_once_whatever_changes_around_them(
+    seed: int, size: int, native_page: int, pages: bool, backwards: bool
+) -> None:
+    """Between pages rows are inserted, deleted and touched; those left alone are none lost and none twice, and stand in order."""
     chance = random.Random(seed)
 
     async def check() -> None:
         with tempfile.TemporaryDirectory() as folder:
-            fake = a_fake("busy", rows("b", *[chance.randrange(12) for _ in range(14)]), page_size=native_page)
+            start = rows("b", *[chance.randrange(12) for _ in range(14)])
+            fake = a_fake("busy", start, pages=pages, page_size=native_page)
             async with a_room(Path(folder), fake, a_fake("calm", rows("c", *range(6)))) as room:
                 await ask(room, 1)
                 still = {chat.key for chat in fake.chats} | {chat.key for chat in room.sources["calm"].chats}
                 shown: list[Chat] = []
-                after = None
+                cursor = None
                 while True:
-                    answer = await ask(room, size, after, within_ms=20_000)
-                    shown += answer.page.rows
-                    if not answer.page.has_next:
+                    page = PageRequest(last=size, before=cursor) if backwards else PageRequest(first=size, after=cursor)
+                    answer = await chats(room.context(), page, EVERYTHING, NEWEST_FIRST, 20_000)
+                    shown = [*answer.page.rows, *shown] if backwards else [*shown, *answer.page.rows]
+                    if not (answer.page.has_previous if backwards else answer.page.has_next):
                         break
-                    after = answer.page.cursors[-1]
+                    cursor = answer.page.cursors[0 if backwards else -1]
                     still -= disturb(fake, chance)
-                keys = [chat.key for chat in shown if chat.key in still]
-                assert len(keys) == len(set(keys))
-                assert set(keys) == still
+                stayed = [chat for chat in shown if chat.key in still]
+                assert len(stayed) == len(still)
+                assert {chat.key for chat in stayed} == still
+                assert stayed == sorted_chats(stayed, NEWEST_FIRST)
 
     asyncio.run(check())
 
