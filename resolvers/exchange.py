@@ -21,8 +21,8 @@ from domain.source import MessageWindow, NewMessage, Progress
 from domain.tree import by_id
 from resolvers.context import Context
 from resolvers.feed import Growth
-from resolvers.intents import Overtaken, abandon, finish, open_intent
-from resolvers.reading import read_messages
+from resolvers.intents import Overtaken, abandon, finish, new_intent, open_intent
+from resolvers.reading import is_at_source, native_message_id, read_messages
 from resolvers.replies import Following, common_prefix, utf16_length
 from resolvers.targets import ChatTarget, not_found
 from storage.database import Transaction
@@ -96,6 +96,11 @@ class Exchange:
             raise
         finally:
             abandon(self._context, self._intent)
+
+    async def resume(self, following: Following) -> None:
+        """Follow a reply that is being written, and that nobody follows."""
+        await self._note_position()
+        await self._follow(self._resumed(Progress(None, following.latest)), following)
 
     def _refuse(self, error: Exception) -> None:
         if not self.accepted.done():
@@ -197,25 +202,18 @@ class Exchange:
             return None, False
         shown = by_id(read.messages)
         message, reply = shown.get(self._new.id), shown.get(self._new.reply_id)
-        if reply is not None and await self._native_id(reply) is None:
-            reply = None  # our own row, which the source does not show yet
+        if reply is not None and not await is_at_source(self._context, self._target, reply):
+            reply = None
         if self._answers_again is not None:
             return (Progress(None, reply) if reply is not None else None), read.is_complete
         if message is None or message.state is MessageState.PENDING:
             return None, read.is_complete
         return Progress(message, reply), True
 
-    async def _native_id(self, reply: Message) -> str | None:
-        """What the source calls the reply; None when it did not show it so far."""
-        if self._target.capabilities.takes_message_ids:
-            return reply.native_id
-        aliases = await self._context.store.messages.aliases(self._context.organization.id, *self._target.key)
-        return next((native for native, public in aliases.items() if public == reply.native_id), None)
-
     async def _resumed(self, found: Progress) -> AsyncIterator[Progress]:
         if found.reply is None or found.reply.state.is_final:
             return
-        native_id = await self._native_id(found.reply) or found.reply.native_id
+        native_id = await native_message_id(self._context, self._target, found.reply.native_id)
         async for reply in self._target.live.follow_reply(self._target.chat_id, native_id):
             yield Progress(found.message, reply)
 
@@ -380,3 +378,23 @@ class Exchange:
             parent_id=self._new.id,
             created_at=self._intent.created_at,
         )
+
+
+def follow_again(context: Context, target: ChatTarget, reply: Message) -> None:
+    """Follow a reply of ours that its source still writes, and that whoever began it follows no more."""
+    new = NewMessage(
+        id=reply.parent_id or "",
+        reply_id=reply.native_id,
+        chat_id=target.chat_id,
+        role=MessageRole.USER,
+        text="",
+        parent_id=None,
+    )
+    intent = new_intent(context, "sendMessage", None, [])
+    exchange = Exchange(context, target, new, intent, answers_again=reply.native_id)
+
+    async def run(following: Following) -> None:
+        following.latest = reply
+        await exchange.resume(following)
+
+    context.gateway.replies.follow((*target.key, reply.native_id), run)

@@ -92,6 +92,14 @@ async def native_message_id(context: Context, target: ChatTarget, public: str) -
     return next((native for native, known in aliases.items() if known == public), public)
 
 
+async def is_at_source(context: Context, target: ChatTarget, message: Message) -> bool:
+    """Whether the source itself has shown a message of a reading, and it is not only our own row of it."""
+    if target.capabilities.takes_message_ids:
+        return True
+    aliases = await context.store.messages.aliases(context.organization.id, target.source.id, target.chat_id)
+    return message.native_id in aliases.values()
+
+
 async def under_known_ids(context: Context, target: ChatTarget, messages: Sequence[Message]) -> list[Message]:
     """Messages as the source showed them, under the ids that clients know."""
     if target.capabilities.takes_message_ids or target.capabilities.reads_from_store:

@@ -10,8 +10,9 @@ from domain.records import Message, MessageState
 from domain.source import MessageWindow
 from domain.tree import by_id
 from resolvers.context import Context, Gateway, system_context
-from resolvers.reading import read_messages
-from resolvers.targets import ChatTarget, open_source
+from resolvers.exchange import follow_again
+from resolvers.reading import is_at_source, read_messages
+from resolvers.targets import ChatTarget
 from storage.database import Transaction
 from storage.intents import Intent, IntentState
 from storage.messages import MessagesSeen
@@ -36,14 +37,11 @@ async def recover(gateway: Gateway) -> int:
 
 async def _settle_intent(context: Context, intent: Intent) -> None:
     state, result = IntentState.UNKNOWN, dict(intent.result)
-    if intent.message_id is not None and intent.chat_id:
+    written = intent.message_id or intent.reply_id  # answering once more writes a reply only
+    if written is not None and intent.chat_id:
         target = await _target(context, intent.source_id, intent.chat_id)
         shown = await _shown(context, target) if target is not None else None
-        if (
-            shown is not None
-            and intent.message_id in shown
-            and shown[intent.message_id].state is not MessageState.PENDING
-        ):
+        if shown is not None and written in shown and shown[written].state is not MessageState.PENDING:
             state, result = IntentState.DONE, {"message_id": intent.message_id, "reply_id": intent.reply_id}
 
     async def unit(tx: Transaction) -> None:
@@ -53,7 +51,7 @@ async def _settle_intent(context: Context, intent: Intent) -> None:
 
 
 async def _settle_reply(context: Context, message: Message) -> None:
-    """A row that is still being written: as its source has it now. One that the source never heard of, and that has words, broke off."""
+    """A row that is still being written: as its source has it now. If the source goes on with it, so do we; what it never heard of broke off."""
     target = await _target(context, message.source_id, message.chat_id)
     if target is None:
         return
@@ -63,35 +61,42 @@ async def _settle_reply(context: Context, message: Message) -> None:
     now = shown.get(message.native_id)
     if now is not None and now.state is not MessageState.STREAMING:
         return  # reading it has settled it
-    if now is not None and now.raw is not None:
-        return  # the source itself says that it is still being written
-    broken = replace(message, state=MessageState.FAILED)
+    if now is not None and await is_at_source(context, target, now):
+        follow_again(context, target, now)
+        return
+    asked = shown.get(message.parent_id or "")
+    if asked is not None and asked.state is MessageState.PENDING:
+        return  # whether the source has the message itself is not known yet
+    await _break_off(context, message)
+
+
+async def _break_off(context: Context, message: Message) -> None:
+    seen = MessagesSeen(
+        organization_id=context.organization.id,
+        source_id=message.source_id,
+        chat_id=message.chat_id,
+        messages=[replace(message, state=MessageState.FAILED)],
+        started_at=context.now(),
+        is_whole=False,
+        includes_newest=False,
+        active_leaf=None,
+        is_own_write=True,
+    )
 
     async def unit(tx: Transaction) -> None:
-        seen = MessagesSeen(
-            organization_id=context.organization.id,
-            source_id=message.source_id,
-            chat_id=message.chat_id,
-            messages=[broken],
-            started_at=context.now(),
-            is_whole=False,
-            includes_newest=False,
-            active_leaf=None,
-            is_own_write=True,
-        )
         await context.store.messages.observe(tx, seen)
 
-    if now is None:
-        await context.store.database.write(unit)
+    await context.store.database.write(unit)
 
 
 async def _target(context: Context, source_id: int, chat_id: str) -> ChatTarget | None:
+    """The chat of a source, whoever may see it; None when the source is gone or cannot be opened."""
     for source in await context.gateway.sources.of(context.organization.id):
         if source.id == source_id:
-            if source.is_visible_to(context.principal):
-                opened = await open_source(context, source_id)
-                return ChatTarget(opened.source, opened.live, chat_id) if opened is not None else None
-            return ChatTarget(source, await context.gateway.sources.connect(source), chat_id)
+            try:
+                return ChatTarget(source, await context.gateway.sources.connect(source), chat_id)
+            except GatewayError:  # `sources` says so; its things wait
+                return None
     return None
 
 

@@ -343,8 +343,17 @@ class FakeSource:
         self._given += 1
         return self._add(chat_id, f"foreign{self._given}", role, text)
 
+    async def grows_to(self, words: str) -> None:
+        """The reply that is being written gets these words; returns when whoever follows it has dealt with them."""
+        assert self.words is not None
+        self._arrived["words"].clear()
+        self.words.put_nowait(words)
+        await self.until_asked("words")
+
     async def _growing(self, reply: Message) -> AsyncIterator[Message]:
         while self.words is not None:
+            if self.words.empty():
+                self._arrived["words"].set()
             words = await self.words.get()
             if isinstance(words, Exception):
                 raise words
