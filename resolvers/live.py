@@ -16,7 +16,7 @@ from enum import StrEnum
 from domain.errors import GatewayError, InvalidArgument, StreamGapFound, UpstreamTimeout
 from domain.records import Chat, Delta, Event, EventKind, Folder, FolderRef, Message, MessageRole, Scope, Source
 from domain.source import MessageWindow
-from resolvers.chats import ChatKey
+from resolvers.chats import ChatKey, targets_of
 from resolvers.context import Context
 from resolvers.feed import Growth, Listener
 from resolvers.legs import drain
@@ -120,6 +120,7 @@ class _Wanted:
     roles: frozenset[MessageRole] | None = None
     kinds: frozenset[str] | None = None
     targets: Sequence[SourceTarget] = field(default_factory=tuple)
+    unopened: Sequence[SourceStatus] = field(default_factory=tuple)
 
     def wants_event(self, event: Event) -> bool:
         """What can be decided without reading a row."""
@@ -194,15 +195,10 @@ async def _wanted(
     folders: frozenset[FolderRef] | None = None
     if filter_.folder_ids is not None:
         folders = frozenset([await folder_ref(context, text, ("filter", "folderIds")) for text in filter_.folder_ids])
+    unopened: Sequence[SourceStatus] = ()
     if not targets:
-        for source in await context.gateway.sources.visible(context.organization.id, context.principal):
-            try:
-                opened = await open_source(context, source.id)
-            except GatewayError:  # a source that cannot be opened has no events either; `sources` and lists say so
-                continue
-            if opened is not None:
-                targets.append(opened)
-    return _Wanted(chats=chats, sources=sources, folders=folders, targets=tuple(targets))
+        targets, unopened = await targets_of(context, None)
+    return _Wanted(chats=chats, sources=sources, folders=folders, targets=tuple(targets), unopened=tuple(unopened))
 
 
 async def _stream(
@@ -238,12 +234,14 @@ async def _stream(
                 )
         words = _Words(context, wanted)
         while True:
+            if not with_rows_of_messages_only:
+                # Before the log is read: what it then says of the end of a reply makes them superfluous.
+                await words.hear(listener)
             async for event in reader.new_events():
                 words.logged(event)
                 yield event
-            if not with_rows_of_messages_only:
-                for delta in words.take(listener, reader.position):
-                    yield delta
+            for delta in words.ready(reader.position):
+                yield delta
             await listener.wait()
 
 
@@ -327,7 +325,10 @@ class _LogReader:
         return rows
 
     async def _completed(self, chat: Chat) -> Chat:
-        target = await open_source(self._context, chat.source_id)
+        try:
+            target = await open_source(self._context, chat.source_id)
+        except GatewayError:  # a source that cannot be opened must not end the streams of all others
+            target = None
         shown = complete_rows([chat], target.capabilities)[0] if target is not None else chat
         return replace(shown, as_of=None)
 
@@ -354,27 +355,40 @@ class _Words:
             self._joined.discard(key)
             self._waiting = [growth for growth in self._waiting if _key(growth.delta) != key]
 
-    def take(self, listener: Listener, position: int) -> list[DeltaCame]:
-        """The words that may be delivered now."""
+    async def hear(self, listener: Listener) -> None:
+        """Take over what was said since the last time, as far as it is wanted."""
         came = listener.take_words()
         if listener.dropped:
             listener.dropped = False
             self._joined.clear()
             self._waiting.clear()
-        self._waiting += [growth for growth in came if self._wants(growth.delta)]
+        self._waiting += await self._wanted_of(came)
+
+    def ready(self, position: int) -> list[DeltaCame]:
+        """The words whose reply is announced by the log up to `position`."""
         ready = [growth for growth in self._waiting if growth.delta.after_seq <= position]
         self._waiting = [growth for growth in self._waiting if growth.delta.after_seq > position]
         return [self._delta(growth) for growth in ready]
 
-    def _wants(self, delta: Delta) -> bool:
-        wanted = self._wanted
-        if wanted.kinds is not None and "MESSAGE_DELTA" not in wanted.kinds:
-            return False
-        if wanted.sources is not None and delta.source_id not in wanted.sources:
-            return False
-        if wanted.chats is not None:
-            return (delta.source_id, delta.chat_id) in wanted.chats
-        return any(target.source.id == delta.source_id for target in wanted.targets)
+    async def _wanted_of(self, came: Sequence[Growth]) -> list[Growth]:
+        wanted, context = self._wanted, self._context
+        if not came or (wanted.kinds is not None and "MESSAGE_DELTA" not in wanted.kinds):
+            return []
+        visible = {
+            source.id for source in await context.gateway.sources.visible(context.organization.id, context.principal)
+        }
+        keys = {(growth.delta.source_id, growth.delta.chat_id) for growth in came}
+        keys = {
+            key
+            for key in keys
+            if key[0] in visible
+            and (wanted.sources is None or key[0] in wanted.sources)
+            and (wanted.chats is None or key in wanted.chats)
+        }
+        if wanted.folders is not None and keys:
+            rows = await context.store.chats.get_many(context.organization.id, list(keys))
+            keys = {key for key, chat in rows.items() if chat.folder in wanted.folders}
+        return [growth for growth in came if (growth.delta.source_id, growth.delta.chat_id) in keys]
 
     def _delta(self, growth: Growth) -> DeltaCame:
         delta = growth.delta
@@ -412,7 +426,7 @@ async def _read_watched(context: Context, wanted: _Wanted) -> list[SourceStatus]
         return None
 
     results = await asyncio.gather(*(one(target) for target in wanted.targets))
-    by_source = {status.source.id: status for status in results if status is not None}
+    by_source = {status.source.id: status for status in [*wanted.unopened, *results] if status is not None}
     return list(by_source.values())
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from domain.capabilities import Capability, Support, native
+from domain.ids import IdType, format_id
 from domain.ids import chat_id as global_chat_id
 from domain.ids import message_id as global_message_id
 from domain.paging import PageRequest
@@ -65,6 +66,11 @@ def chat_id(room: Room, chat: str = "c1", source: str | None = None) -> str:
     """The client's id of a chat."""
     fake = room.sources[source] if source is not None else room.source
     return global_chat_id(_source_id(room, fake), chat)
+
+
+def source_id(number: int) -> str:
+    """The client's id of the so many-th source, counted from 1."""
+    return format_id(IdType.SOURCE, number)
 
 
 def message_id(room: Room, message: str, chat: str = "c1") -> str:
