@@ -19,6 +19,14 @@ _MAC_BYTES = 16
 _MAX_TEXT = 4096
 
 
+class ForeignCursor(BadCursor):
+    """It has the form of a cursor, but no key in use made it for this list and organization. `payload` is what it claims: trust nothing of it."""
+
+    def __init__(self, message: str, payload: Any) -> None:
+        super().__init__(message)
+        self.payload = payload
+
+
 class Cursors:
     """Makes and opens cursors. `keys`: the first signs, all verify."""
 
@@ -34,7 +42,10 @@ class Cursors:
         return base64.urlsafe_b64encode(_VERSION + mac + body).rstrip(b"=").decode("ascii")
 
     def open(self, kind: str, organization_id: int, text: str) -> Any:
-        """The payload of a cursor that this gateway made for this list and organization; else `BadCursor`."""
+        """The payload of a cursor that this gateway made for this list and organization; else `BadCursor`.
+
+        One of a removed key cannot be told from one of another organization: both are `ForeignCursor`.
+        """
         refused = BadCursor(
             "The cursor is damaged, belongs to another list, or was signed by a key that is no longer in use. "
             "Start again without a cursor."
@@ -47,9 +58,13 @@ class Cursors:
             raise refused from error
         mac, body = data[1 : 1 + _MAC_BYTES], data[1 + _MAC_BYTES :]
         expected = (_mac(key, kind, organization_id, body) for key in self._keys)
-        if data[:1] != _VERSION or not any(hmac.compare_digest(mac, one) for one in expected):
-            raise refused
-        return json.loads(body)
+        if data[:1] == _VERSION and any(hmac.compare_digest(mac, one) for one in expected):
+            return json.loads(body)
+        try:
+            claimed = json.loads(body)
+        except (ValueError, RecursionError):
+            raise refused from None
+        raise ForeignCursor(refused.message, claimed)
 
 
 def fingerprint(*parts: Any) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from domain.errors import BadCursor
 from domain.records import Delta
-from resolvers.cursors import Cursors
+from resolvers.cursors import Cursors, ForeignCursor
 
 _MAX_WAITING_WORDS = 256
 
@@ -102,11 +102,16 @@ class Feed:
         """The `EventCursor` of a position; `offset` for one inside a reply being written."""
         return self._cursors.seal("events", organization_id, [seq] if offset is None else [seq, offset])
 
-    def position(self, organization_id: int, cursor: str) -> int:
-        """The position in the log that a client sent. `BadCursor` when it is not one of ours."""
-        payload = self._cursors.open("events", organization_id, cursor)
-        if not (isinstance(payload, list) and payload and isinstance(payload[0], int)):
+    def position(self, organization_id: int, cursor: str) -> int | None:
+        """The position in the log that a client sent. None: a position that a removed key made, or another organization's,
+        which cannot be told apart; whoever holds it has lost the place. `BadCursor` for everything else.
+        """
+        try:
+            payload, is_ours = self._cursors.open("events", organization_id, cursor), True
+        except ForeignCursor as foreign:
+            payload, is_ours = foreign.payload, False
+        if not (isinstance(payload, list) and 1 <= len(payload) <= 2 and all(type(part) is int for part in payload)):
             raise BadCursor(
                 "The event cursor is not one of this log. Subscribe without `after` and read the chats again."
             )
-        return payload[0]
+        return int(payload[0]) if is_ours else None

@@ -1,7 +1,7 @@
 """Subscriptions: the log of the organization in order, from a position, filtered to what the subscriber may see and wants.
 
     replaying ──log read to its head──▶ reading watched sources once ──committed and delivered──▶ CaughtUp ──▶ live
-        └─ position older than the log ─▶ StreamGap, then from the oldest line on
+        └─ position older than the log, or of a removed key ─▶ StreamGap, then from the oldest line on
 
 A subscriber reads the log itself; the feed only wakes it. So it can be slow without losing anything that is still kept.
 """
@@ -153,7 +153,7 @@ async def message_added(
         async for event in stream:
             if isinstance(event, Gap):
                 raise StreamGapFound(
-                    "Messages may be missing, because the position to continue from is older than what is kept. "
+                    "Messages may be missing, because the position to continue from is older than what is kept, or not known (any more). "
                     "Read the chats again, and subscribe with `after` set to `extensions.to`.",
                     gap_from=event.gap_from,
                     gap_to=event.gap_to,
@@ -210,15 +210,17 @@ async def _stream(
         head = await context.store.events.head(organization_id)
         position = head
         if after is not None:
-            position = feed.position(organization_id, after)
+            known = feed.position(organization_id, after)
             oldest = await context.store.events.oldest(organization_id)
             if (
-                position > head
-                or (oldest is not None and position + 1 < oldest)
-                or (oldest is None and position < head)
+                known is None
+                or known > head
+                or (oldest is not None and known + 1 < oldest)
+                or (oldest is None and known < head)
             ):
-                yield _gap(context, position, head)
-                position = head
+                yield _gap(context, after, head)
+            else:
+                position = known
         reader = _LogReader(context, wanted, position)
         if after is not None:
             async for event in reader.new_events():
@@ -245,14 +247,14 @@ async def _stream(
             await listener.wait()
 
 
-def _gap(context: Context, position: int, head: int) -> Gap:
-    at = context.gateway.feed.cursor_at
-    organization_id = context.organization.id
+def _gap(context: Context, after: str, head: int) -> Gap:
+    """From where the client says that it was, which is given back as it came, to the newest line."""
+    to = context.gateway.feed.cursor_at(context.organization.id, head)
     return Gap(
-        cursor=at(organization_id, head),
+        cursor=to,
         occurred_at=context.now(),
-        gap_from=at(organization_id, position),
-        gap_to=at(organization_id, head),
+        gap_from=after,
+        gap_to=to,
         reason=GapReason.EXPIRED,
     )
 

@@ -400,7 +400,7 @@ described(
     name="StreamGapReason",
     description="Why something may be missing from a stream.",
     values={
-        "EXPIRED": "`after` is older than what is kept.",
+        "EXPIRED": "`after` is older than what is kept, or was made with a key that is no longer in use.",
         "SLOW_READER": "You read more slowly than it happened.",
         "SOURCE_INTERRUPTED": "The source was cut off, and what happened meanwhile could not be read again.",
     },
