@@ -148,9 +148,14 @@ class UpstreamClient:
         except ValueError as error:
             raise self._drifted(answer.request, "was not JSON") from error
 
-    async def lines(self, request: Request) -> AsyncIterator[bytes]:
-        """The lines of a streamed answer, without their ends. A line that is too long arrives as an empty one, so that it can be counted."""
+    async def lines(self, request: Request, opened: asyncio.Event | None = None) -> AsyncIterator[bytes]:
+        """The lines of a streamed answer, without their ends. A line that is too long arrives as an empty one, so that it can be counted.
+
+        `opened` is set once the vendor has begun to answer: what happens there from now on is in the stream.
+        """
         response = await self._call(request, self._opened)
+        if opened is not None:
+            opened.set()
         limit = self._settings.max_answer_bytes
         try:
             pending, too_long = bytearray(), False
@@ -286,7 +291,7 @@ class UpstreamClient:
             raise self._failures.circuit_open(request, wait)
 
     def _built(self, request: Request) -> httpx.Request:
-        headers = {"Accept": "application/json", **self._headers, **request.headers}
+        headers = {"Accept": request.accept, **self._headers, **request.headers}
         content: bytes | None = None
         if request.body is not None:
             content = orjson.dumps(request.body)

@@ -17,7 +17,8 @@ class Request:
 
     `path` begins with `/` and is escaped already (see `segment`). `idempotent`: doing it twice is the same as doing it
     once, so it may be retried. `body` is sent as JSON; None sends no body. `timeout_seconds` bounds the whole call, retries
-    included; None takes the client's. `headers` are added to those of the client: what signs in this request alone.
+    included; None takes the client's. `accept` is the media type that is wanted. `headers` are added to those of the client:
+    what signs in this request alone.
     """
 
     operation: str
@@ -28,6 +29,7 @@ class Request:
     idempotent: bool = False
     timeout_seconds: float | None = None
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    accept: str = "application/json"
 
     @property
     def writes(self) -> bool:
@@ -55,6 +57,11 @@ def get(
         idempotent=True,
         timeout_seconds=timeout_seconds,
     )
+
+
+def listen(operation: str, path: str) -> Request:
+    """A stream of server-sent events, to be read with `UpstreamClient.lines`."""
+    return Request(operation=operation, method="GET", path=path, idempotent=True, accept="text/event-stream")
 
 
 def post(

@@ -27,7 +27,7 @@ from upstreams.client import UpstreamClient
 from upstreams.http import UpstreamClients
 from upstreams.json_reading import as_object
 from upstreams.policy import Call, UpstreamSettings, VendorPolicy
-from upstreams.requests import Request, delete, get, post
+from upstreams.requests import Request, delete, get, listen, post
 from upstreams.truth import Meaning, Truth
 
 pytestmark = pytest.mark.anyio
@@ -701,3 +701,25 @@ async def test_no_secret_is_in_errors_logs_or_representations(
     assert SECRET not in repr(error)
     assert SECRET not in caplog.text
     assert SECRET not in repr(bench.client)
+
+
+async def test_listening_asks_for_a_stream_and_says_when_it_is_open() -> None:
+    opened = asyncio.Event()
+
+    async def chunks() -> AsyncIterator[bytes]:
+        assert opened.is_set()
+        yield b"data: 1\n\n"
+
+    transport = Scripted(lambda request: httpx.Response(200, content=chunks()))
+    client = a_client(UpstreamClients(transport=transport))
+    request = listen("listen", "/listen")
+    assert [line async for line in client.lines(request, opened)] == [b"data: 1", b""]
+    assert transport.requests[0].headers["accept"] == "text/event-stream"
+
+
+async def test_stream_that_is_refused_never_counts_as_open() -> None:
+    opened = asyncio.Event()
+    client = a_client(UpstreamClients(transport=Scripted(lambda request: an_answer({}, 404))))
+    with pytest.raises(NotFound):
+        [line async for line in client.lines(listen("listen", "/listen"), opened)]
+    assert not opened.is_set()
