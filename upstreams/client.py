@@ -85,6 +85,7 @@ class UpstreamClient:
         redact: Redactor,
         policy: VendorPolicy,
         quota: Quota,
+        quotas: Mapping[str, Quota],
         scope: str,
     ) -> None:
         self._shared = shared
@@ -95,6 +96,7 @@ class UpstreamClient:
         self._redact = self._redact_always = redact
         self._policy = policy
         self._quota = quota
+        self._quotas = quotas
         self._scope = scope
         self._base = (source.base_url or "").rstrip("/")
         self._breaker = Breaker(
@@ -252,16 +254,22 @@ class UpstreamClient:
         await self._clock.sleep(wait)
 
     async def _wait_for_quota(self, request: Request, course: _Course) -> None:
-        while (wait := self._quota.wait_seconds()) > 0:
+        quota = self._quota_of(request)
+        while (wait := quota.wait_seconds()) > 0:
             if self._clock.monotonic() + wait >= course.deadline:
                 raise self._failures.quota_used_up(request, wait)
             await self._clock.sleep(wait)
+
+    def _quota_of(self, request: Request) -> Quota:
+        """The operation's own, where it has one."""
+        return self._quotas.get(request.operation, self._quota)
 
     # One attempt
 
     async def _attempt(self, request: Request, read: "_Read[T]", course: _Course) -> T:
         self._admit(request)
-        self._quota.take()
+        quota = self._quota_of(request)
+        quota.take()
         course.made += 1
         course.is_out = True
         course.started_at = self._clock.now()
@@ -270,7 +278,7 @@ class UpstreamClient:
         try:
             response = await self._shared.http().send(self._built(request), stream=True)
             status = response.status_code
-            self._quota.obey(response.headers, self._clock.now())
+            quota.obey(response.headers, self._clock.now())
             await self._check(request, response, course)
             result = await read(request, response, course)
         except httpx.RequestError as error:
@@ -337,7 +345,7 @@ class UpstreamClient:
         if wait is None and body is not None:
             wait = self._policy.retry_after(body)
         if status == 429 and wait is not None:
-            self._quota.block_for(wait)
+            self._quota_of(request).block_for(wait)
         error = error_of(
             self._policy.truths,
             Refusal(

@@ -66,18 +66,33 @@ class UpstreamClients:
         secrets: Sequence[str],
         policy: VendorPolicy,
         per_minute: float | None = None,
+        at_most: Mapping[str, int] | None = None,
     ) -> UpstreamClient:
         """The client of one source. `headers` carry its credentials, `secrets` are kept out of every sentence.
 
-        `per_minute` is the vendor's quota, shared by all sources with the same credential at the same address.
+        `per_minute` is the vendor's quota, shared by all sources with the same credential at the same address. `at_most` are quotas that single
+        operations have of their own, calls a minute: waiting for one of them holds nothing else up.
         """
         scope = hashlib.sha256("\0".join([source.vendor, source.base_url or "", *secrets]).encode()).hexdigest()
         quota = self._quotas.get(scope)
         if quota is None:
             quota = self._quotas[scope] = Quota(self._clock.monotonic, per_minute=per_minute)
         return UpstreamClient(
-            self._shared, source, headers=headers, redact=Redactor(secrets), policy=policy, quota=quota, scope=scope
+            self._shared,
+            source,
+            headers=headers,
+            redact=Redactor(secrets),
+            policy=policy,
+            quota=quota,
+            quotas={operation: self._quota_of(scope, operation, bound) for operation, bound in (at_most or {}).items()},
+            scope=scope,
         )
+
+    def _quota_of(self, scope: str, operation: str, bound: int) -> Quota:
+        key = f"{scope} {operation}"
+        if key not in self._quotas:
+            self._quotas[key] = Quota(self._clock.monotonic, at_most=bound)
+        return self._quotas[key]
 
     async def aclose(self) -> None:
         """Close every connection."""

@@ -1,21 +1,28 @@
 """How fast one credential may ask: our own token bucket, and what the vendor says about its limits."""
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 _FARTHEST_SECONDS = 3600.0
 _ROUNDING = 1e-6
+_WINDOW_SECONDS = 60.5
+"""A minute, and what the way to the vendor may differ between two calls."""
 
 
 class Quota:
     """A token bucket of `per_minute` calls (None: no bound of ours), which also obeys what the vendor announces.
 
+    `at_most` is for small quotas instead: so many calls in whichever minute, all of them at once if need be.
     Shared by all sources with the same credential at the same vendor.
     """
 
-    def __init__(self, monotonic: Callable[[], float], *, per_minute: float | None = None) -> None:
+    def __init__(
+        self, monotonic: Callable[[], float], *, per_minute: float | None = None, at_most: int | None = None
+    ) -> None:
         self._monotonic = monotonic
+        self._taken: deque[float] = deque(maxlen=at_most or 0)
         self._rate = per_minute / 60 if per_minute else None
         # A tenth of the minute may come in one burst, so that the vendor's own window is never overrun by much.
         self._capacity = max(1.0, (per_minute or 0) / 10)
@@ -27,6 +34,8 @@ class Quota:
         """How long until the next call may go; 0 when it may go now. Takes nothing."""
         now = self._monotonic()
         wait = max(0.0, self._blocked_until - now)
+        if self._taken.maxlen and len(self._taken) == self._taken.maxlen:
+            wait = max(wait, self._taken[0] + _WINDOW_SECONDS - now)
         if self._rate is not None:
             self._fill(now)
             if self._tokens < 1 - _ROUNDING:
@@ -35,6 +44,7 @@ class Quota:
 
     def take(self) -> None:
         """Count one call."""
+        self._taken.append(self._monotonic())
         if self._rate is not None:
             self._fill(self._monotonic())
             self._tokens -= 1

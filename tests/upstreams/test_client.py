@@ -723,3 +723,28 @@ async def test_stream_that_is_refused_never_counts_as_open() -> None:
     with pytest.raises(NotFound):
         [line async for line in client.lines(listen("listen", "/listen"), opened)]
     assert not opened.is_set()
+
+
+async def test_operation_with_a_quota_of_its_own_holds_nothing_else_up() -> None:
+    time = FakeClock()
+    limits: list[httpx.Response] = []
+    transport = Scripted(lambda request: limits.pop() if limits else an_answer({}))
+    clients = UpstreamClients(clock=time.clock, transport=transport)
+
+    def another() -> UpstreamClient:
+        return clients.client(
+            a_source(), headers={}, secrets=[SECRET], policy=POLICY, at_most={"write_thing": 2, "delete_thing": 9}
+        )
+
+    first, second = another(), another()
+    await first.send(WRITE)
+    await second.send(WRITE)
+    with pytest.raises(UpstreamRateLimited, match="was not sent"):
+        await first.send(WRITE)
+    limits.append(an_answer({}, 429, headers={"Retry-After": "3600"}))
+    with pytest.raises(UpstreamRateLimited):
+        await first.send(delete("delete_thing", "/thing"))
+    for _ in range(50):
+        await second.send(READ)
+    assert time.sleeps == []
+    assert len(transport.requests) == 53

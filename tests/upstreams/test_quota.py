@@ -81,3 +81,17 @@ def test_retry_after_is_read_as_seconds_or_date(text: str, seconds: float | None
 
 def test_no_retry_after_is_none() -> None:
     assert retry_after_seconds({}, NOW) is None
+
+
+def test_small_quota_may_be_used_at_once_and_no_minute_passes_it() -> None:
+    clock = FakeClock()
+    quota = Quota(clock.clock.monotonic, at_most=20)
+    moments: list[float] = []
+    for number in range(100):
+        wait = quota.wait_seconds()
+        assert number >= 20 or wait == 0
+        clock.seconds += wait + number % 7
+        quota.take()
+        moments.append(clock.seconds)
+    for index in range(20, len(moments)):
+        assert moments[index] - moments[index - 20] >= 60
