@@ -12,7 +12,7 @@ import signal
 import sys
 from contextlib import AsyncExitStack
 
-from simulators import kodey, open_webui
+from simulators import kodey, open_webui, splox
 from simulators.control import Control
 from simulators.serving import serve
 
@@ -27,7 +27,11 @@ def _open_webui(seed: bool, _: float) -> Control:
     return open_webui.create_app(seed=seed)
 
 
-VENDORS = {"kodey": _kodey, "open_webui": _open_webui}
+def _splox(seed: bool, reply_ms: float) -> Control:
+    return splox.create_app(seed=seed, switches=splox.Switches(begin_ms=reply_ms, word_ms=reply_ms / 10))
+
+
+VENDORS = {"kodey": _kodey, "open_webui": _open_webui, "splox": _splox}
 """Vendor → its simulator, with or without a seed, and an agent that takes so long."""
 
 
@@ -44,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--no-seed", dest="seed", action="store_false", help="start with nothing in them")
     parser.add_argument(
-        "--reply-ms", type=float, default=_DEMO_REPLY_MS, help="how long Kodey's agent takes (default 400)"
+        "--reply-ms", type=float, default=_DEMO_REPLY_MS, help="how long an agent takes before it answers (default 400)"
     )
     parser.add_argument("--watch-stdin", action="store_true", help="end when the standard input is closed")
     return parser

@@ -1,11 +1,13 @@
 """The conversations that a simulator starts with: the same each time, apart from the base time.
 
-Each vendor takes every second slot of the same time line, so that one list over both is interleaved.
+Each vendor has its own hour in every ten of the same time line, so that one list over all is interleaved.
 """
 
 from dataclasses import dataclass
 
 HOUR = 3600.0
+_SHIFT = {"kodey": 0.0, "splox": 2.0, "open_webui": 5.0}
+"""Vendor → hours by which its chats are younger than those of the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +22,7 @@ class Talk:
 
 def talks(vendor: str) -> list[Talk]:
     """The chats of one vendor, the oldest first."""
-    shift = {"kodey": 0.0, "open_webui": 5.0}[vendor]
+    shift = _SHIFT[vendor]
     texts = _TEXTS[vendor]
     made = []
     for place, (title, lines) in enumerate(texts):
@@ -58,5 +60,19 @@ _TEXTS: dict[str, list[tuple[str, tuple[str, ...]]]] = {
         ("Review of a pull request", ("How do I start a review?", "Read the tests first: they say what is promised.", "And then?", "The smallest file that changed.")),
         ("Budget for a small garden", ("What does a small garden cost a year?", "Seeds, soil and water: about 150 euros.")),
         ("Why is the sky blue", ("Why is the sky blue?", "Air scatters short waves more than long ones.", "And red at sunset?", "The path is longer; the blue is gone by then.")),
+    ],
+    "splox": [
+        ("Nightly report is missing", ("Where is last night's report?", "The job waited for a lock; it has run now.", "Why a lock?", "Two deployments overlapped.")),
+        ("Summarize the sales call", ("Summarize the call with Harbor Foods.", "They want a pilot in March for two stores.")),
+        ("Rotate the signing keys", ("When are the signing keys due?", "On the third of each month.", "Rotate them now.", "Done; the old ones live for a day.")),
+        ("Translate the terms", ("Translate our terms into Danish.", "Here is a draft; two sentences need a lawyer.")),
+        ("Alert fatigue", ("Half of the alerts are noise.", "Eleven rules fired without anybody acting; list follows.")),
+        ("Import of the price list", ("Import the new price list.", "412 rows read, 3 have no currency.", "Take euros.", "Imported.")),
+        ("Plan the release train", ("What leaves with release 14?", "Nine changes; one is blocked by a review.")),
+        ("Duplicate customers", ("Find duplicate customers.", "27 pairs share an e-mail address.")),
+        ("Status page wording", ("Word the incident for the status page.", "Some uploads failed between 9:10 and 9:40. They can be repeated now.", "Shorter.", "Uploads failed from 9:10 to 9:40; please repeat them.")),
+        ("Storage forecast", ("When is the disk full?", "At this rate in eleven weeks.")),
+        ("On-call handover", ("Write the handover.", "One open incident, two muted alerts, no deployments before Monday.")),
+        ("Quarterly numbers", ("What changed most this quarter?", "Returns fell by a fifth.", "Where?", "Almost all of it in footwear.")),
     ],
 }  # fmt: skip
