@@ -8,15 +8,18 @@ from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
-_SECRET = {"authorization", "x-api-key", "cookie"}
+_SECRET_HEADERS = {"authorization", "x-api-key", "x-organization-api-key", "cookie"}
+_SECRET_FIELDS = {"api_key", "password"}
+"""In a query, or at the top of a body."""
 _KEPT = 20_000
 
 
 @dataclass(slots=True)
 class Call:
-    """One request. `status` is None while it runs and where the connection was dropped without an answer.
+    """One request, one handshake of a socket (GET), or one frame that came over it (FRAME, with the handshake's headers).
 
-    `headers`: lower-case names; a secret is written as the start of its SHA-256, so that two calls can be told apart.
+    `status` is None while it runs and where the connection was dropped without an answer; a frame that was dealt with
+    has 200. `headers`: lower-case names; a secret is written as the start of its SHA-256, so that two calls can be told apart.
     `body`: the JSON that was sent, the text where it was none, None where nothing was sent. `at`: epoch seconds.
     """
 
@@ -44,8 +47,9 @@ class Calls:
 
     def begin(self, operation: str, scope: Any, body: bytes, at: float) -> Call:
         headers = _read_headers(scope["headers"])
-        query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
-        call = Call(operation, scope["method"], scope["path"], query, headers, _read_body(body), at)
+        query = _hidden(dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)))
+        method = scope.get("method", "GET")  # a handshake's scope does not name it
+        call = Call(operation, method, scope["path"], query, headers, _read_body(body), at)
         self._book.append(call)
         return call
 
@@ -58,13 +62,18 @@ class Calls:
 
 def _read_headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in raw}
-    return {name: fingerprint(value) if name in _SECRET else value for name, value in headers.items()}
+    return {name: fingerprint(value) if name in _SECRET_HEADERS else value for name, value in headers.items()}
 
 
 def _read_body(raw: bytes) -> Any:
     if not raw:
         return None
     try:
-        return json.loads(raw)
+        body = json.loads(raw)
     except ValueError:
         return raw.decode("utf-8", "replace")
+    return _hidden(body) if isinstance(body, dict) else body
+
+
+def _hidden(said: dict[str, Any]) -> dict[str, Any]:
+    return {name: fingerprint(str(value)) if name in _SECRET_FIELDS else value for name, value in said.items()}

@@ -1,6 +1,6 @@
-"""The TCP connection under a request, so that a simulator can drop it as real servers do.
+"""The TCP connection under a request or a socket, so that a simulator can drop it as real servers do.
 
-ASGI knows no such thing. `DroppableProtocol` puts the connection into the request's scope; `drop` closes it.
+ASGI knows no such thing. The protocols here put the connection into the scope; `drop` closes it.
 """
 
 import asyncio
@@ -8,6 +8,8 @@ from typing import Any
 
 from starlette.types import Receive, Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.http11 import Request as Handshake
 
 _KEY = "simulators.transport"
 
@@ -18,6 +20,15 @@ class DroppableProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self.scope["extensions"] = {_KEY: {"transport": self.transport}}
         super().on_headers_complete()
+
+
+class DroppableSocketProtocol(WebSocketsSansIOProtocol):
+    """uvicorn's WebSocket protocol, with the transport in `scope["extensions"]`."""
+
+    def handle_connect(self, event: Handshake) -> None:
+        super().handle_connect(event)
+        if self.response.status_code == 101:  # else there is no scope: it was no handshake
+            self.scope["extensions"][_KEY] = {"transport": self.transport}
 
 
 def transport_of(scope: Scope) -> asyncio.Transport:
@@ -31,5 +42,5 @@ def transport_of(scope: Scope) -> asyncio.Transport:
 async def drop(scope: Scope, receive: Receive) -> None:
     """Send what was already given to the socket, then close it, and return when it is closed."""
     transport_of(scope).close()
-    while (await receive())["type"] != "http.disconnect":
+    while not (await receive())["type"].endswith(".disconnect"):
         pass

@@ -1,6 +1,6 @@
 """What every simulator has beside its vendor's API: a book of calls, faults on demand, a look inside, `/__control/…`.
 
-    POST   /__control/faults    {operation?, status?, body?, content_type?, headers?, delay_ms?, drop?, times?, execute?}
+    POST   /__control/faults    {operation?, status?, body?, content_type?, headers?, delay_ms?, drop?, times?, execute?, close_code?}
     DELETE /__control/faults
     GET    /__control/calls     every call received, oldest first; ?operation=… for one kind
     DELETE /__control/calls
@@ -11,7 +11,7 @@
     POST   /__control/switches  {name: value, …} change some
 
 An operation is named after what it does (`list_chats`); each vendor's module lists its names. What no route answers is
-the operation `unknown`.
+the operation `unknown`. Sockets: see `simulators.sockets`.
 """
 
 import asyncio
@@ -23,12 +23,13 @@ from typing import Any, Protocol
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Match, Route
+from starlette.routing import Match, Route, WebSocketRoute
 from starlette.types import Message, Receive, Scope, Send
 
 from simulators.calls import Call, Calls
 from simulators.connection import drop, transport_of
 from simulators.faults import Fault, FaultError, Faults
+from simulators.sockets import Frames, open_socket
 
 Clock = Callable[[], float]
 """Epoch seconds, now."""
@@ -75,9 +76,9 @@ class Control:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
-        elif scope["type"] == "websocket":  # no vendor here has one yet
-            await receive()
-            await send({"type": "websocket.close", "code": 1008})
+        elif scope["type"] == "websocket":
+            frames = Frames(self.calls, self.faults, scope, self.simulator.clock)
+            await open_socket(self.simulator.app, self.operation_of(scope), frames, receive, send)
         elif scope["path"].startswith("/__control/"):
             await self._panel(scope, receive, send)
         else:
@@ -115,7 +116,7 @@ class Control:
     def operation_of(self, scope: Scope) -> str:
         """The name of the route that answers this request."""
         for route in self.simulator.app.routes:
-            if isinstance(route, Route) and route.matches(scope)[0] is Match.FULL:
+            if isinstance(route, Route | WebSocketRoute) and route.matches(scope)[0] is Match.FULL:
                 return route.name
         return "unknown"
 

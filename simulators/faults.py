@@ -6,7 +6,18 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 Drop = Literal["before", "after", "middle"]
-_KNOWN = {"operation", "status", "body", "content_type", "headers", "delay_ms", "drop", "times", "execute"}
+_KNOWN = {
+    "operation",
+    "status",
+    "body",
+    "content_type",
+    "headers",
+    "delay_ms",
+    "drop",
+    "times",
+    "execute",
+    "close_code",
+}
 
 
 class FaultError(ValueError):
@@ -21,7 +32,7 @@ class Fault:
     `status`, `body`, `headers` replace the answer; the operation is not executed then, unless `execute` is set (a server
     that did the work and answered 500). `body` is sent as JSON, or as it stands when `content_type` is given.
     `drop`: the connection is closed "before" the operation is executed, "after" it without an answer, or in the "middle"
-    of the body. `delay_ms` passes before anything else happens; a caller that leaves meanwhile ends it, unexecuted.
+    of the body. `close_code`: a socket is closed with it (`status` and `drop` say nothing then). `delay_ms` passes before anything else happens; a caller that leaves meanwhile ends it, unexecuted.
     """
 
     operation: str | None = None
@@ -33,6 +44,7 @@ class Fault:
     drop: Drop | None = None
     times: int | None = None
     execute: bool = False
+    close_code: int | None = None
 
     @classmethod
     def parse(cls, said: Any) -> "Fault":
@@ -47,6 +59,8 @@ class Fault:
             raise FaultError("times is a whole number of 1 or more; without it the fault stays until it is deleted")
         if fault.status is not None and (not isinstance(fault.status, int) or not 200 <= fault.status <= 599):
             raise FaultError("status is a number from 200 to 599")
+        if fault.close_code is not None and fault.close_code not in range(1000, 5000):
+            raise FaultError("close_code is a number from 1000 to 4999")
         return fault
 
     @property

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 import uvicorn
 from starlette.types import ASGIApp
 
-from simulators.connection import DroppableProtocol
+from simulators.connection import DroppableProtocol, DroppableSocketProtocol
 
 _START_SECONDS = 10.0
 
@@ -19,7 +19,14 @@ class Server(uvicorn.Server):
 
     def __init__(self, app: ASGIApp) -> None:
         super().__init__(
-            uvicorn.Config(app, http=DroppableProtocol, lifespan="on", log_config=None, timeout_graceful_shutdown=1)
+            uvicorn.Config(
+                app,
+                http=DroppableProtocol,
+                ws=DroppableSocketProtocol,
+                lifespan="on",
+                log_config=None,
+                timeout_graceful_shutdown=1,
+            )
         )
         self.accepting = asyncio.Event()
         self._told_to_stop = asyncio.Event()
