@@ -1,13 +1,11 @@
 """The conversations that a simulator starts with: the same each time, apart from the base time.
 
-Each vendor has its own hour in every ten of the same time line, so that one list over all is interleaved.
+Each vendor takes its own slot of every ten hours of the same time line, so that one list over all is interleaved.
 """
 
 from dataclasses import dataclass
 
 HOUR = 3600.0
-_SHIFT = {"kodey": 0.0, "splox": 2.0, "open_webui": 5.0}
-"""Vendor → hours by which its chats are younger than those of the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +20,7 @@ class Talk:
 
 def talks(vendor: str) -> list[Talk]:
     """The chats of one vendor, the oldest first."""
-    shift = _SHIFT[vendor]
-    texts = _TEXTS[vendor]
+    shift, texts = _SHIFTS[vendor], _TEXTS[vendor]
     made = []
     for place, (title, lines) in enumerate(texts):
         created = HOUR * (10 * (len(texts) - place) - shift)
@@ -31,6 +28,9 @@ def talks(vendor: str) -> list[Talk]:
         made.append(Talk(title, lines, created, max(created - lasted, 60.0)))
     return made
 
+
+_SHIFTS = {"kodey": 0.0, "splox": 1.5, "lexicon": 2.5, "open_webui": 5.0, "chatlogger": 7.5}
+"""Vendor → its slot, in hours."""
 
 _TEXTS: dict[str, list[tuple[str, tuple[str, ...]]]] = {
     "kodey": [
@@ -46,6 +46,34 @@ _TEXTS: dict[str, list[tuple[str, tuple[str, ...]]]] = {
         ("Student discount", ("Is there a discount for students?", "Ten percent with a valid card.")),
         ("Wrong item delivered", ("I got blue shoes instead of green ones.", "Sorry! Keep the label, we collect them tomorrow.")),
         ("Warranty of a lamp", ("How long is the warranty of the desk lamp?", "Two years from the day of purchase.", "And for the bulb?", "The bulb has six months.")),
+    ],
+    "lexicon": [
+        ("Printer on the third floor", ("The printer on the third floor jams.", "Please open tray two: is there paper left in it?", "Yes, a torn sheet.", "Take it out along the arrow.")),
+        ("VPN from a train", ("The VPN drops on every train ride.", "Switch it to TCP: it survives short gaps.")),
+        ("New laptop for a colleague", ("A colleague starts on Monday and needs a laptop.", "I ordered one; it is here on Friday.", "With a German keyboard?", "Yes, as for the whole team.")),
+        ("Calendar shows wrong hours", ("My calendar is one hour off.", "Its time zone is still Lisbon. Shall I set it to Berlin?")),
+        ("Licence for a drawing tool", ("How do I get a licence for the drawing tool?", "Your manager approves it, then it takes a minute.")),
+        ("Two-factor on a new phone", ("I have a new phone and no codes.", "Use a recovery code, then scan the new one.", "Where are they?", "On the sheet from your first day.")),
+        ("Mailbox is full", ("My mailbox is full.", "The largest mails are 4 GB of videos. Move them to the share.")),
+        ("Access to the wiki", ("I cannot open the wiki.", "You were in no group; now you are in Readers.")),
+        ("Screen stays black", ("The screen stays black after lunch.", "Does the light below it blink?", "It blinks orange.", "Then it sleeps: press the key twice.")),
+        ("Old backups", ("How long are backups kept?", "Thirty days, and the last of each month for a year.")),
+        ("Guest network", ("What is the password of the guest network?", "It changes daily and stands on the screen at the desk.")),
+        ("Headset without sound", ("My headset has no sound in calls.", "Choose it in the call's own settings too.", "Now it works.", "Good.")),
+    ],
+    "chatlogger": [
+        ("Delivery abroad", ("Do you deliver to Norway?", "Yes, in five working days.", "And returns?", "Free within thirty days.")),
+        ("Colour of a sofa", ("Is the sofa more green or more blue?", "It is petrol: green by day, blue by lamp.")),
+        ("Complaint about a courier", ("The courier threw my parcel.", "I am sorry. I have passed it on to a colleague.", "Will they call?", "Tomorrow before noon.")),
+        ("Voucher not accepted", ("My voucher is not accepted.", "It is for orders from 40 euros.")),
+        ("Assembly of a shelf", ("Two screws are left over.", "They are spare; every box has two.")),
+        ("Job offer in the shop", ("Are you looking for people in Utrecht?", "Yes, for Saturdays. Shall I forward you?", "Please.", "Done.")),
+        ("Invoice as a PDF", ("I need the invoice as a PDF.", "It is in your account, under Orders.")),
+        ("Allergy to wool", ("Is there wool in the blue blanket?", "No, it is all cotton.")),
+        ("Change a delivery date", ("Can it come on Thursday?", "Thursday afternoon is free.", "Good.", "It is changed.")),
+        ("Opening on a holiday", ("Are you open on Easter Monday?", "No; on Tuesday again from nine.")),
+        ("Loyalty points", ("How many points do I have?", "320, which are 16 euros.")),
+        ("Lost order confirmation", ("I got no confirmation.", "There was a typing error in the address; I sent it again.", "It came.", "Fine.")),
     ],
     "open_webui": [
         ("Trip to Lisbon", ("Plan three days in Lisbon.", "Day one: Alfama. Day two: Belém. Day three: Sintra.", "What about rain?", "Then the tile museum on day one.")),
