@@ -1,9 +1,9 @@
 """One source's view of the shared HTTP client: every rule of how a vendor is called, in the order in which it applies."""
 
 import asyncio
-import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
@@ -27,11 +27,12 @@ from upstreams.clock import Clock
 from upstreams.failures import Failures
 from upstreams.flights import SingleFlight
 from upstreams.health import HealthRecord
-from upstreams.json_reading import WrongShape
+from upstreams.json_reading import WrongShape, loads
 from upstreams.policy import Answer, Call, UpstreamSettings, VendorPolicy
 from upstreams.quota import Quota, retry_after_seconds
 from upstreams.redaction import Redactor
 from upstreams.requests import Request
+from upstreams.sockets import Socket, SocketRefused, opened
 from upstreams.transport import AddressRefused, certainly_not_sent, is_broken_connection
 from upstreams.truth import Refusal, error_of
 
@@ -142,7 +143,7 @@ class UpstreamClient:
     def understood(self, answer: Answer, read: Callable[[Any], T]) -> T:
         """What `read` makes of an answer's JSON."""
         try:
-            return read(_loads(answer.body))
+            return read(loads(answer.body))
         except WrongShape as wrong:
             raise self._drifted(
                 answer.request, f"did not have the documented shape ({wrong})", wrong.json_path
@@ -176,6 +177,57 @@ class UpstreamClient:
                 yield bytes(pending)
         finally:
             await response.aclose()
+
+    @asynccontextmanager
+    async def socket(self, request: Request, headers: Mapping[str, str]) -> AsyncIterator[Socket]:
+        """A WebSocket at the target of `request`, closed when the block ends. `headers` are added to those of the source.
+
+        What goes wrong until it is open raises an error of `domain.errors`, and certainly nothing was done; afterwards the socket
+        raises `SocketClosed`, and who uses it knows what that means.
+        """
+        wait = self._quota.wait_seconds()
+        if wait > 0:
+            raise self._failures.quota_used_up(request, wait)
+        self._admit(request)
+        self._quota.take()
+        course = _Course(deadline=0.0, started_at=self._clock.now(), made=1, is_out=True)
+        started = self._clock.monotonic()
+        status: int | None = None
+        try:
+            socket = await self._opened_socket(request, headers, course)
+            status = 101
+        except GatewayError as error:
+            self._finish(request, course, error)
+            raise
+        except BaseException:
+            self._breaker.abandon()
+            raise
+        finally:
+            self._report(request, status, self._clock.monotonic() - started, course)
+        self._settle(course, succeeded=True)
+        self._health.succeeded(self._clock.monotonic() - started)
+        try:
+            yield socket
+        finally:
+            await socket.aclose()
+
+    async def _opened_socket(self, request: Request, headers: Mapping[str, str], course: _Course) -> Socket:
+        seconds = request.timeout_seconds or self._settings.timeout_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                return await opened(
+                    self._base + request.target, {**self._headers, **headers}, self._settings, redact=self._redact
+                )
+        except TimeoutError as error:
+            self._settle(course, succeeded=False)
+            raise self._failures.timed_out(request, seconds, perhaps_executed=False) from error
+        except SocketRefused as refused:
+            self._settle(course, succeeded=refused.status < 500)
+            answer = httpx.Response(refused.status, headers=refused.headers, content=refused.body)
+            raise (await self._refused(request, answer, course)).error from None
+        except httpx.RequestError as error:
+            self._settle(course, succeeded=isinstance(error, AddressRefused))
+            raise self._failures.broken(request, error, perhaps_executed=False) from error
 
     async def _next_chunk(self, chunks: AsyncIterator[bytes], request: Request) -> bytes | None:
         try:
@@ -365,7 +417,7 @@ class UpstreamClient:
     async def _error_body(self, request: Request, response: httpx.Response) -> Any:
         """The JSON of an error, None when it is none: a broken error is still that error."""
         try:
-            return _loads(await self._body(request, response))
+            return loads(await self._body(request, response))
         except (ValueError, httpx.RequestError, _Failed):
             return None
 
@@ -420,14 +472,3 @@ class UpstreamClient:
 
 
 _Read = Callable[[Request, httpx.Response, _Course], Awaitable[T]]
-
-
-def _loads(body: bytes) -> Any:
-    """JSON of any vendor. What orjson refuses (lone surrogates, NaN) Python's own parser reads; the surrogates are replaced."""
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
-        value = json.loads(body)
-        return json.loads(
-            json.dumps(value, ensure_ascii=False).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        )

@@ -58,6 +58,11 @@ class UpstreamClients:
         """The clock that everything here goes by."""
         return self._clock
 
+    @property
+    def settings(self) -> UpstreamSettings:
+        """The bounds for all sources."""
+        return self._settings
+
     def client(
         self,
         source: Source,

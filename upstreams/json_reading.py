@@ -1,9 +1,12 @@
 """Strict reading of JSON: what is required and missing is named by its path, never replaced by something empty."""
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
+
+import orjson
 
 from domain.ids import is_safe_native_id
 
@@ -94,6 +97,17 @@ class Json:
     def list(self, name: str) -> list[Any]:
         """A required list."""
         return as_list(self.fields.get(name), self.at(name))
+
+
+def loads(text: bytes | str) -> Any:
+    """JSON of any vendor. What orjson refuses (lone surrogates, NaN) Python's own parser reads; the surrogates are replaced."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        value = json.loads(text)
+        return json.loads(
+            json.dumps(value, ensure_ascii=False).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        )
 
 
 def can_be_an_id(text: str) -> bool:
