@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 from domain.capabilities import Capability, ChatOrder
 from domain.errors import GatewayError, NotFound
-from domain.records import FolderRef
+from domain.ids import chat_id
+from domain.records import Chat, FolderRef
 from resolvers.context import Context
-from resolvers.targets import ChatTarget, open_source
+from resolvers.targets import ChatTarget, not_found, open_source
 from storage.chats import ChatQuery
 from storage.database import Transaction
 
@@ -42,22 +43,26 @@ async def remove_chats_in(context: Context, folders: Sequence[FolderRef]) -> lis
     failed: set[tuple[int, str]] = set()
     while rows := [row for row in await context.store.chats.page(query) if row.key not in failed]:
         for row in rows:
-            opened = await open_source(context, row.source_id)
-            if opened is None:
-                failed.add(row.key)
-                continue
-            target = ChatTarget(opened.source, opened.live, row.native_id)
             try:
-                async with context.gateway.locks.hold((context.organization.id, *target.key)):
-                    await remove_chat(context, target)
-            except NotFound:
-                await _forget(context, target)
+                await _remove_row(context, row)
             except GatewayError as error:
                 failures.append(error)
                 failed.add(row.key)
         if len(failed) >= _BATCH:
             break
     return failures
+
+
+async def _remove_row(context: Context, row: Chat) -> None:
+    opened = await open_source(context, row.source_id)
+    if opened is None:  # it was disconnected a moment ago, and its chats with it
+        raise not_found("chat", chat_id(*row.key))
+    target = ChatTarget(opened.source, opened.live, row.native_id)
+    async with context.gateway.locks.hold((context.organization.id, *target.key)):
+        try:
+            await remove_chat(context, target)
+        except NotFound:
+            await _forget(context, target)
 
 
 async def _forget(context: Context, target: ChatTarget) -> None:
