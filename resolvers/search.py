@@ -70,10 +70,23 @@ async def search(context: Context, query: str, page: PageRequest, filter_: Searc
     targets, unopened = await targets_of(context, filter_.source_ids)
     made_with = fingerprint(query, *(getattr(filter_, name) for name in SearchFilter.__slots__))
     offset, limit = _slice(context, page, made_with)
-    request = await _request(context, query, filter_, offset + limit + 1)
-    targets = await _narrowed(context, targets, filter_)
-    results = await asyncio.gather(*(_search_one(context, target, request, within_ms) for target in targets))
     folders = [await folder_ref(context, text, ("filter", "folderIds")) for text in filter_.folder_ids or ()]
+    # No source searches by folder: what is outside is left out afterwards, so more than a page is asked for.
+    request = _request(query, filter_, offset + limit + 1 if not folders else _MAX_DEPTH)
+    chats = await _chats_by_source(context, filter_)
+    if chats is not None:
+        targets = [target for target in targets if target.source.id in chats]
+    results = await asyncio.gather(
+        *(
+            _search_one(
+                context,
+                target,
+                replace(request, chat_ids=chats[target.source.id] if chats is not None else None),
+                within_ms,
+            )
+            for target in targets
+        )
+    )
     hits = await _shown(context, _interleaved([hits for hits, _, _ in results]), targets, folders)
     rows = hits[offset : offset + limit]
     seal = context.gateway.cursors.seal
@@ -111,15 +124,10 @@ def _slice(context: Context, page: PageRequest, made_with: str) -> tuple[int, in
     return at, page.size
 
 
-async def _request(context: Context, query: str, filter_: SearchFilter, limit: int) -> SearchRequest:
-    chat_ids: frozenset[str] | None = None
-    if filter_.chat_ids is not None:
-        targets = [await chat_target(context, text, ("filter", "chatIds")) for text in filter_.chat_ids]
-        chat_ids = frozenset(target.chat_id for target in targets)
+def _request(query: str, filter_: SearchFilter, limit: int) -> SearchRequest:
     return SearchRequest(
         text=query.strip(),
         limit=limit,
-        chat_ids=chat_ids,
         tags=filter_.tags or (),
         roles=frozenset(filter_.roles) if filter_.roles is not None else None,
         since=filter_.since,
@@ -127,11 +135,15 @@ async def _request(context: Context, query: str, filter_: SearchFilter, limit: i
     )
 
 
-async def _narrowed(context: Context, targets: Sequence[SourceTarget], filter_: SearchFilter) -> list[SourceTarget]:
+async def _chats_by_source(context: Context, filter_: SearchFilter) -> dict[int, frozenset[str]] | None:
+    """Source id to the native ids of its chats that are wanted: two sources may have a chat of one native id. None: all chats."""
     if filter_.chat_ids is None:
-        return list(targets)
-    wanted = {(await chat_target(context, text, ("filter", "chatIds"))).source.id for text in filter_.chat_ids}
-    return [target for target in targets if target.source.id in wanted]
+        return None
+    chats: dict[int, set[str]] = {}
+    for text in filter_.chat_ids:
+        target = await chat_target(context, text, ("filter", "chatIds"))
+        chats.setdefault(target.source.id, set()).add(target.chat_id)
+    return {source_id: frozenset(natives) for source_id, natives in chats.items()}
 
 
 async def _search_one(
