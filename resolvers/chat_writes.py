@@ -66,11 +66,17 @@ class CreateChat:
 
 
 async def create_chat(
-    context: Context, request: CreateChat, *, folder_path: Sequence[str] = ("folderId",)
+    context: Context,
+    request: CreateChat,
+    *,
+    mutation: str = "createChat",
+    payload: Any = None,
+    folder_path: Sequence[str] = ("folderId",),
 ) -> Done[Chat]:
     """Start a chat. Everything that the source demands is checked before the first call to it.
 
-    `folder_path`: the field of the input that `request.folder_id` comes from.
+    `mutation` and `payload`: what the client asked for, where it asked for something else that comes to this; `folder_path`: the field of
+    its input that `request.folder_id` comes from.
     """
     context.require(Scope.WRITE)
     target = await source_target(context, request.source_id)
@@ -79,9 +85,9 @@ async def create_chat(
     folder = await _folder_for(context, target, request.folder_id, folder_path)
     intent = new_intent(
         context,
-        "createChat",
+        mutation,
         request.idempotency_key,
-        [getattr(request, name) for name in CreateChat.__slots__ if name != "idempotency_key"],
+        payload or [getattr(request, name) for name in CreateChat.__slots__ if name != "idempotency_key"],
         source_id=target.source.id,
     )
     opened = await begin(context, intent)
@@ -149,7 +155,9 @@ def _new_chat(context: Context, target: SourceTarget, request: CreateChat, folde
         agent=request.agent,
         user_id=user_id,
         metadata=request.metadata,
-        tags=request.tags if target.capabilities.asks_vendor(Capability.TAG_CHAT) else None,
+        tags=clean_tags(request.tags)
+        if request.tags is not None and target.capabilities.asks_vendor(Capability.TAG_CHAT)
+        else None,
         folder_id=folder.native_id if folder is not None and folder.source_id == target.source.id else None,
         messages=tuple(
             FirstMessage(
@@ -201,7 +209,7 @@ async def _keep_rest(
     if request.title is not None and levels(Capability.RENAME_CHAT) is SupportLevel.OVERLAY:
         overlay["title"] = request.title
     if request.tags and levels(Capability.TAG_CHAT) is SupportLevel.OVERLAY:
-        overlay["tags"] = tuple(sorted(set(request.tags)))
+        overlay["tags"] = clean_tags(request.tags)
     if request.metadata is not None and levels(Capability.EDIT_METADATA) is SupportLevel.OVERLAY:
         overlay["metadata"] = request.metadata
     if folder is not None and folder.source_id == GATEWAY:
@@ -294,7 +302,7 @@ async def set_chat_tags(
     target = await chat_target(context, chat_id)
     target.require(Capability.TAG_CHAT)
     check_tags(tags)
-    wanted = tuple(sorted({tag.strip() for tag in tags}))
+    wanted = clean_tags(tags)
 
     async def write() -> Chat | None:
         return await _one_field(
@@ -539,3 +547,8 @@ def check_tags(tags: Sequence[str] | None) -> None:
             raise InvalidArgument(
                 f"A tag has {len(tag.strip())} characters; 1 to {_MAX_TAG} are allowed.", path=("tags", str(index))
             )
+
+
+def clean_tags(tags: Sequence[str]) -> tuple[str, ...]:
+    """Each tag once, without the spaces around it, in alphabetical order."""
+    return tuple(sorted({tag.strip() for tag in tags}))

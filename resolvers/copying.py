@@ -88,6 +88,9 @@ async def copy_chat(context: Context, request: CopyChat) -> Copied:
             idempotency_key=request.idempotency_key,
         ),
         folder_path=("targetFolderId",),
+        # The same request is the same, also when the original has grown in the meantime.
+        mutation="copyChat",
+        payload=[getattr(request, name) for name in CopyChat.__slots__ if name != "idempotency_key"],
     )
     return Copied(chat=done.value, losses=losses, replayed=done.replayed)
 
