@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from domain.capabilities import ChatOrder
+from domain.errors import UpstreamError
 from domain.paging import ChatKey, chat_key, comes_before, sorted_chats
 from domain.records import Chat
 from domain.source import SourcePage
@@ -111,4 +112,7 @@ async def drain(context: Context, target: SourceTarget, needs: frozenset[str]) -
 async def _settle_missing(context: Context, target: SourceTarget, seen: set[str]) -> None:
     known = await context.store.chats.native_ids(context.organization.id, target.source.id)
     for native_id in sorted(set(known) - seen)[:MAX_DOUBTS]:
-        await read_chat(context, ChatTarget(target.source, target.live, native_id))
+        try:
+            await read_chat(context, ChatTarget(target.source, target.live, native_id))
+        except UpstreamError:  # the list was read all the same; the next drain asks again
+            return

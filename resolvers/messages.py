@@ -277,7 +277,12 @@ async def load_trees(context: Context, keys: Sequence[ChatKey]) -> list[Tree | B
             read = await read_messages(context, at, _NEWEST)
         except GatewayError as error:
             return error
-        return by_id(read.messages) if read is not None else None
+        if read is None or read.is_complete:
+            return by_id(read.messages) if read is not None else None
+        known = await context.store.messages.tree(
+            context.organization.id, *key
+        )  # a part was read: the rest is as it was
+        return by_id([*known, *read.messages])
 
     return list(await asyncio.gather(*(one(key) for key in keys)))
 
