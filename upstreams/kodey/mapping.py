@@ -92,4 +92,4 @@ def owner_of(user_id: str | None) -> Person | None:
 
 
 def _agent(body: Json) -> Agent:
-    return Agent(body.identifier("agentId"), kind=AgentKind.AGENT)
+    return Agent(body.text("agentId"), kind=AgentKind.AGENT)

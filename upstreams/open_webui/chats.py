@@ -122,7 +122,7 @@ def _utf16(text: str) -> int:
 
 
 def _agent_from_json(row: Json) -> Agent:
-    return Agent(row.identifier("id"), row.text_or_none("name"), AgentKind.MODEL)
+    return Agent(row.text("id"), row.text_or_none("name"), AgentKind.MODEL)
 
 
 def _agent(chat: Json) -> Agent | None:
