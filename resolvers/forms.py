@@ -30,9 +30,17 @@ def check_form(schema: Mapping[str, Any], form: Mapping[str, Any], path: Sequenc
         raise InvalidArgument(
             f"There is no field `{unknown[0]}` here. Known ones: {allowed}.", path=[*where, unknown[0]]
         )
+    if error.validator == "not" and (refused := _refused_field(error.validator_value, error.instance)) is not None:
+        raise InvalidArgument(f"The source takes no `{refused}`. Leave it out.", path=[*where, refused])
     raise InvalidArgument(
         f"The value is not acceptable: {_reason(error.validator, error.validator_value)}.", path=where
     )
+
+
+def _refused_field(schema: object, instance: Mapping[str, Any]) -> str | None:
+    """The field of `instance` that `not: {required: […]}` forbids; None where `not` says something else."""
+    names = schema.get("required", ()) if isinstance(schema, Mapping) and set(schema) == {"required"} else ()
+    return next((name for name in names if name in instance), None)
 
 
 def _hint(schema: Mapping[str, Any], name: str) -> str:
