@@ -15,7 +15,7 @@ from domain.source import FirstMessage, MessageWindow, NewChat
 from resolvers.context import Context
 from resolvers.folders import known_folder
 from resolvers.forms import check_form
-from resolvers.intents import abandon, begin, finish, new_intent
+from resolvers.intents import abandon, begin, finish, new_intent, why_unknown
 from resolvers.overlays import complete_rows, version_of
 from resolvers.reading import read_chat, read_messages, see_chat
 from resolvers.removal import remove_chat
@@ -111,7 +111,7 @@ async def _create(
         await finish(context, opened, IntentState.UNKNOWN if perhaps else IntentState.FAILED)
         if perhaps:
             raise OutcomeUnknown(
-                f"{target.source.key}: creating a chat was cut off before the source answered. It may exist: "
+                f"{target.source.key}: creating a chat {why_unknown(error)}. It may exist: "
                 "read the list before you create it again.",
                 source_id=target.source.id,
             ) from error

@@ -21,7 +21,7 @@ from domain.source import MessageWindow, NewMessage, Progress
 from domain.tree import by_id
 from resolvers.context import Context
 from resolvers.feed import Growth
-from resolvers.intents import Overtaken, abandon, finish, new_intent, open_intent
+from resolvers.intents import Overtaken, abandon, finish, new_intent, open_intent, why_unknown
 from resolvers.reading import is_at_source, native_message_id, read_messages
 from resolvers.replies import Following, common_prefix, utf16_length
 from resolvers.targets import ChatTarget, not_found
@@ -182,7 +182,7 @@ class Exchange:
         if found is None:
             await self._give_up(MessageState.PENDING, IntentState.UNKNOWN)
             raise OutcomeUnknown(
-                f"{self._target.source.key}: sending a message was cut off before the source answered, and the message is not to be seen there (yet). "
+                f"{self._target.source.key}: sending a message {why_unknown(error)}, and the message is not to be seen there (yet). "
                 "Read the chat before you send it again; it shows up by itself if it was accepted.",
                 source_id=self._target.source.id,
                 retry_after_seconds=5,

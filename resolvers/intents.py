@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from domain.errors import IdempotencyConflict, InvalidArgument
+from domain.errors import GatewayError, IdempotencyConflict, InvalidArgument, UnexpectedAnswer
 from resolvers.context import Context
 from storage.database import Transaction
 from storage.intents import Intent, IntentState
@@ -153,3 +153,10 @@ def abandon(context: Context, intent: Intent) -> None:
 
 def _of(context: Context) -> dict[int, asyncio.Event]:
     return _running.setdefault(context.store, {})
+
+
+def why_unknown(error: GatewayError) -> str:
+    """The middle of a sentence about a write whose outcome nobody can tell."""
+    if isinstance(error, UnexpectedAnswer):
+        return "was answered in a way that cannot be understood"
+    return "was cut off before the source answered"
