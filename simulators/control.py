@@ -159,12 +159,26 @@ class _Recorder:
             transport_of(self._scope).close()
 
     async def collect(self) -> list[Message]:
+        """The whole answer; of an event stream, which may never end, what is sent up to its first frame."""
         messages: list[Message] = []
+        enough = asyncio.Event()
 
         async def sending(message: Message) -> None:
             messages.append(message)
+            if message.get("body") and _is_event_stream(messages[0]):
+                enough.set()
 
-        await self._app(self._scope, self._receive, sending)
+        answering = asyncio.ensure_future(self._app(self._scope, self._receive, sending))
+        begun = asyncio.ensure_future(enough.wait())
+        try:
+            await asyncio.wait({answering, begun}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            begun.cancel()
+            if not answering.done():
+                answering.cancel()
+        await asyncio.wait({answering})
+        if not answering.cancelled():
+            answering.result()
         self.call.status = messages[0]["status"]
         return messages
 
@@ -175,6 +189,10 @@ class _Recorder:
             {"type": "http.response.start", "status": status, "headers": headers},
             {"type": "http.response.body", "body": body},
         ]
+
+
+def _is_event_stream(start: Message) -> bool:
+    return any(name == b"content-type" and value.startswith(b"text/event-stream") for name, value in start["headers"])
 
 
 def close_afterwards(request: Request) -> None:
