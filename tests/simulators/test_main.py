@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from simulators import kodey, open_webui
+from simulators import kodey, open_webui, splox
 from simulators.seed import talks
 
 
@@ -33,18 +33,21 @@ def started(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, 
 
 
 def test_every_vendor_answers_once_ready_is_printed() -> None:
-    with started("kodey:0", "open_webui:0") as (_, urls):
+    with started("kodey:0", "open_webui:0", "splox:0") as (_, urls):
         answer = httpx.get(f"{urls['kodey']}/chat", headers={"x-api-key": kodey.SECRET_KEY})
         assert len(answer.json()["chats"]) == 12
         key = {"authorization": f"Bearer {open_webui.ADMIN_KEY}"}
         everything = {"include_pinned": "true", "include_folders": "true"}
         rows = httpx.get(f"{urls['open_webui']}/api/v1/chats/", params=everything, headers=key)
         assert len(rows.json()) == 10  # and two are archived
+        token = {"authorization": f"Bearer {splox.TOKEN}"}
+        resource = f"{splox.PREFIX}/chats/workflow/{splox.ASSISTANT.workflow_id}"
+        assert len(httpx.get(urls["splox"] + resource, headers=token).json()["chats"]) == 9  # and three on an agent
 
 
-def test_the_seeded_chats_of_both_vendors_are_interleaved() -> None:
-    """So that one list over both shows both."""
-    times = {vendor: [talk.created_age for talk in talks(vendor)] for vendor in ("kodey", "open_webui")}
+def test_the_seeded_chats_of_all_vendors_are_interleaved() -> None:
+    """So that one list over all shows all."""
+    times = {vendor: [talk.created_age for talk in talks(vendor)] for vendor in ("kodey", "open_webui", "splox")}
     whose = [vendor for _, vendor in sorted((age, vendor) for vendor, ages in times.items() for age in ages)]
     assert all(one != other for one, other in pairwise(whose))
 

@@ -56,11 +56,13 @@ class Splox:
         rows: list[dict[str, Any]] = (await self.get(f"/chats/{kind}/{resource_id}")).json()["chats"]
         return rows
 
-    async def ask(self, chat_id: str, query: str = "hi", flow: Any = splox.ASSISTANT, **more: object) -> httpx.Response:
+    async def ask(
+        self, chat_id: str, query: str = "hi", flow: Any = splox.ASSISTANT, /, **more: object
+    ) -> httpx.Response:
         said = {"workflow_version_id": flow.version_id, "chat_id": chat_id, "entry_node_ids": [flow.node_id]}
         return await self.client.post("/workflow-requests/run", json=said | {"query": query} | more)
 
-    async def begin(self, chat_id: str, query: str = "hi", flow: Any = splox.ASSISTANT, **more: object) -> str:
+    async def begin(self, chat_id: str, query: str = "hi", flow: Any = splox.ASSISTANT, /, **more: object) -> str:
         answer = await self.ask(chat_id, query, flow, **more)
         assert answer.status_code == 200, answer.text
         run_id: str = answer.json()["workflow_request_id"]
@@ -87,6 +89,13 @@ class Splox:
             assert answer.status_code == 200
             assert answer.headers["content-type"].startswith("text/event-stream")
             yield _frames(answer)
+
+
+async def follow(client: Splox, path: str) -> None:
+    """Listen until the stream ends."""
+    async with client.listening(path) as frames:
+        async for _ in frames:
+            pass
 
 
 def rows_of(body: Any) -> list[dict[str, Any]]:
