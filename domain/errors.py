@@ -242,12 +242,14 @@ class UpstreamError(GatewayError):
     """A source did not do what it was asked.
 
     `perhaps_executed` is True when the request may have reached the vendor's logic although no proper answer came;
-    everything that is not certainly unsent counts. `retryable`: the same request may succeed later.
+    everything that is not certainly unsent counts. `retryable`: the same request may succeed later. `vendor_status`: the HTTP status that
+    the source refused with, None where it did not; it never becomes ours.
     """
 
     code = ErrorCode.UPSTREAM_UNAVAILABLE
     user_code: UserErrorCode | None = UserErrorCode.UPSTREAM_UNAVAILABLE
     retryable = True
+    vendor_status: int | None = None
 
     def __init__(
         self,

@@ -25,7 +25,7 @@ class Request:
     method: str
     path: str
     query: Mapping[str, QueryValue] = field(default_factory=dict)
-    body: Any = None
+    body: Any = field(default=None, repr=False)
     idempotent: bool = False
     timeout_seconds: float | None = None
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)

@@ -15,6 +15,7 @@ from domain.errors import (
     InvalidArgument,
     NotFound,
     UnexpectedAnswer,
+    UpstreamError,
     UpstreamRateLimited,
     UpstreamRejected,
     UpstreamUnauthorized,
@@ -99,7 +100,10 @@ def error_of(table: Sequence[Truth], refusal: Refusal) -> GatewayError:
     said = f': "{refusal.words}"' if refusal.words else ""
     attempt = refusal.operation.replace("_", " ")
     message = f"{refusal.source_key}: {attempt} was answered with {refusal.status}{said}. {row.advice}"
-    return _MAKERS[row.meaning](message, row, refusal)
+    error = _MAKERS[row.meaning](message, row, refusal)
+    if isinstance(error, UpstreamError):
+        error.vendor_status = refusal.status
+    return error
 
 
 def _upstream(kind: Callable[..., GatewayError]) -> Callable[[str, Truth, Refusal], GatewayError]:
