@@ -6,7 +6,7 @@ server, a simulator's or a real one, by `live_contract`.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
 import httpx
@@ -46,29 +46,41 @@ def vendor(request: pytest.FixtureRequest) -> str:
 
 
 def connected(vendor: str, transport: httpx.AsyncBaseTransport, **settings: Any) -> ChatSource:
-    """A source of the vendor over a transport; it waits in no time. Each credential that the form knows alone is the secret."""
+    """A source of the vendor over a transport; it waits in no time. Each credential of the form's example is the secret, or the first alone."""
     clients = UpstreamClients(UpstreamSettings(**settings), clock=FakeClock().clock, transport=transport)
     connector = connectors(clients)[vendor]
-    name = next(iter(connector.credentials_schema["properties"]))
-    return connector.connect(a_source(vendor), {name: SECRET})
+    names = example_of(connector.credentials_schema) or [next(iter(connector.credentials_schema["properties"]))]
+    options = example_of(connector.options_schema)
+    return connector.connect(a_source(vendor, **options), dict.fromkeys(names, SECRET))
+
+
+def example_of(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The example that a form shows, empty where it shows none."""
+    return dict(next(iter(schema.get("examples", ())), {}))
+
+
+def preludes(answers: Mapping[str, Recorded]) -> list[Recorded]:
+    """What comes before the call that is meant: asking for the release, signing in."""
+    return [answers[name] for name in ("version", "login") if name in answers]
 
 
 def replayed(vendor: str, *names: str) -> tuple[ChatSource, dict[str, Recorded], Replay]:
     """A source that is answered with recordings, `names` before all others."""
     answers = load(vendor)
     first = [name for name in names if name in answers]
-    known = [name for name in ("version", "list_chats", "get_chat", "list_messages") if name in answers]
+    known = [name for name in ("version", "login", "account", "list_chats", "get_chat", "list_messages") if name in answers]
     transport = Replay(answers, [*first, *(name for name in known if name not in first)])
     return connected(vendor, transport), answers, transport
 
 
 def faulty(vendor: str, fault: Callable[[httpx.Request], Any], **settings: Any) -> tuple[ChatSource, Scripted]:
-    """A source whose vendor does `fault`, after the probe for its release where there is one."""
-    probe = load(vendor).get("version")
+    """A source whose vendor does `fault`, after the probe for its release and the signing in where there are such."""
+    before = preludes(load(vendor))
 
     async def handler(request: httpx.Request) -> httpx.Response:
-        if probe is not None and probe.answers(request):
-            return probe.response()
+        for recorded in before:
+            if recorded.answers(request):
+                return recorded.response()
         answer = fault(request)
         return answer if isinstance(answer, httpx.Response) else await answer
 
@@ -88,6 +100,12 @@ async def first_of(steps: AsyncIterator[Any]) -> Any:
     return None
 
 
+def a_new_chat(source: ChatSource) -> NewChat:
+    """With an agent where the form has one."""
+    form = connectors(UpstreamClients())[source.source.vendor].create_chat_schema
+    return NewChat(agent="a" if "agent" in form["properties"] else None)
+
+
 READINGS: dict[str, Callable[[ChatSource], Awaitable[Any]]] = {
     "list": drained,
     "get_chat": lambda source: source.get_chat("c1"),
@@ -95,7 +113,7 @@ READINGS: dict[str, Callable[[ChatSource], Awaitable[Any]]] = {
     "get_message": lambda source: source.get_message("c1", "m1"),
 }
 WRITINGS: dict[str, Callable[[ChatSource], Awaitable[Any]]] = {
-    "create_chat": lambda source: source.create_chat(NewChat(agent="a")),
+    "create_chat": lambda source: source.create_chat(a_new_chat(source)),
     "delete_chat": lambda source: source.delete_chat("c1"),
     "send_message": lambda source: first_of(
         source.send_message(
@@ -145,10 +163,13 @@ async def listed_chats(source: ChatSource) -> list[Any]:
 
 
 async def test_every_request_carries_the_credentials(vendor: str) -> None:
-    source, _, transport = replayed(vendor)
+    source, answers, transport = replayed(vendor)
     await listed_chats(source)
-    assert transport.requests
-    assert all(SECRET in str(request.headers.multi_items()) for request in transport.requests)
+    before = preludes(answers)
+    signed = [request for request in transport.requests if not any(one.answers(request) for one in before)]
+    assert signed
+    cookie = answers["login"].headers["set-cookie"].split(";")[0] if "login" in answers else SECRET
+    assert all(cookie in str(request.headers.multi_items()) for request in signed)
     assert not any(SECRET in str(request.url) for request in transport.requests)
 
 
@@ -274,7 +295,7 @@ async def test_answer_of_another_shape(vendor: str, operation: str, content: byt
 async def test_writing_that_broke_counts_as_perhaps_executed_and_is_made_once(vendor: str) -> None:
     source, transport = faulty(vendor, broken)
     with pytest.raises(UpstreamError) as caught:
-        await source.create_chat(NewChat(agent="a"))
+        await source.create_chat(a_new_chat(source))
     assert caught.value.perhaps_executed
     assert [request.method for request in transport.requests].count("POST") == 1
 
