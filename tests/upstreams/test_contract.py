@@ -68,7 +68,9 @@ def replayed(vendor: str, *names: str) -> tuple[ChatSource, dict[str, Recorded],
     """A source that is answered with recordings, `names` before all others."""
     answers = load(vendor)
     first = [name for name in names if name in answers]
-    known = [name for name in ("version", "login", "account", "list_chats", "get_chat", "list_messages") if name in answers]
+    known = [
+        name for name in ("version", "login", "account", "list_chats", "get_chat", "list_messages") if name in answers
+    ]
     transport = Replay(answers, [*first, *(name for name in known if name not in first)])
     return connected(vendor, transport), answers, transport
 
