@@ -46,10 +46,8 @@ async def _write(writing: Writing, reply: Reply, query: str, *, slow: bool) -> N
 
 
 def _answer(writing: Writing, query: str, slow: bool) -> str:
-    """Numbered by the questions of the chat, so that equal questions have unlike answers."""
-    kept = writing.store.threads[writing.run.chat_id].messages
-    asked = sum(one.role == "user" for one in kept) + (writing.question is None)
-    said = f"Echo {asked}: {query}"
+    """Numbered by the runs of the chat, so that equal questions have unlike answers."""
+    said = f"Echo {writing.number}: {query}"
     return said + "".join(f" and {number}" for number in range(1, 41)) if slow else said
 
 

@@ -54,8 +54,8 @@ class Message:
     chat_id: str
     role: str
     content: list[dict[str, Any]]
-    parent_id: str | None
     created_us: int
+    parent_id: str | None = None
     files: list[dict[str, Any]] | None = None
     run_id: str | None = None
 

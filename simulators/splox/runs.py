@@ -55,7 +55,8 @@ class Runs:
         now = self._store.now_us()
         run = Run(self._store.new_id(), call.account.user_id, version, chat_id, payload, nodes, now)
         self._store.runs[run.id] = run
-        writing = Writing(self._store, self._streams, run)
+        asked = sum(one.chat_id == chat_id for one in self._store.runs.values())
+        writing = Writing(self._store, self._streams, run, number=asked)
         if self._store.switches.question_appears == "at_once":
             keep_question(writing, query, files)
         self._streams.show_state(run)

@@ -35,4 +35,4 @@ def _add(store: Store, owner: Account, place: int, talk: Talk, *, agent: bool) -
         parent = thread.messages[-1].id if thread.messages and store.switches.parents == "chained" else None
         at = store.cut(round(created + step * (line + 1)))
         role, content = ("user", "assistant")[line % 2], [{"type": "text", "text": text}]
-        thread.messages.append(Message(seeded_message_id(place, line), chat_id, role, content, parent, at))
+        thread.messages.append(Message(seeded_message_id(place, line), chat_id, role, content, at, parent))

@@ -116,13 +116,17 @@ class Store:
         self._admit(account, thread.user_id, thread.resource_id)
         return thread
 
-    def append(
-        self, chat_id: str, role: str, content: list[dict[str, Any]], *, files: Any = None, run_id: str | None = None
-    ) -> Message:
-        """A message of a chat that was deleted meanwhile is kept all the same."""
+    def append(self, chat_id: str, role: str, content: list[dict[str, Any]], **more: Any) -> Message:
+        """The newest message of a chat, which is kept also if the chat was deleted meanwhile. `more`: fields of it.
+
+        Its parent is the message before it, unless `more` says otherwise.
+        """
         thread = self.threads[chat_id]
-        parent = thread.messages[-1].id if thread.messages and self.switches.parents == "chained" else None
-        message = Message(self.new_id(), chat_id, role, content, parent, self.now_us(), files, run_id)
+        message = Message(self.new_id(), chat_id, role, content, created_us=self.now_us(), **more)
+        if message.parent_id is None and thread.messages:
+            message.parent_id = thread.messages[-1].id
+        if self.switches.parents == "null":
+            message.parent_id = None
         thread.messages.append(message)
         self.touch(chat_id)
         return message

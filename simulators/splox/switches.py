@@ -70,7 +70,7 @@ class Switches:
     stream_seconds: float = 1800
     """After so long, by the simulator's clock, a stream is closed."""
     cut_streams_after: int = 0
-    """Drop the connection of a stream after so many frames, keep-alives included; 0 never."""
+    """Drop the connection of a stream after so many frames, those that only keep it alive included; 0 never."""
 
     # Speeds and quotas
     begin_ms: float = 0

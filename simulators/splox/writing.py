@@ -11,12 +11,14 @@ from simulators.splox.streams import Frame, Streams
 
 @dataclass(slots=True)
 class Writing:
-    """One run's messages. `iteration` counts its replies."""
+    """One run's messages. `last`: the newest of them; `number`: its place among the chat's runs, from 1; `iteration` counts its replies."""
 
     store: Store
     streams: Streams
     run: Run
     question: Message | None = None
+    last: Message | None = None
+    number: int = 0
     iteration: int = 0
 
     @property
@@ -28,10 +30,12 @@ class Writing:
         self.streams.show_content(self.run.chat_id, frame, self.run)
 
     def keep(self, role: str, content: list[dict[str, Any]], files: Any = None, *, shown: bool = True) -> Message:
-        message = self.store.append(self.run.chat_id, role, content, files=files, run_id=self.run.id)
+        parent_id = self.last.id if self.last is not None else None
+        more = {"parent_id": parent_id, "files": files, "run_id": self.run.id}
+        self.last = self.store.append(self.run.chat_id, role, content, **more)
         if shown:
-            self.streams.show_message(message)
-        return message
+            self.streams.show_message(self.last)
+        return self.last
 
     async def pause(self, slow: bool) -> None:
         switches = self.store.switches

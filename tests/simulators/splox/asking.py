@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 
 from simulators import splox
+from simulators.splox.records import Flow
 
 TERMINAL = ("completed", "failed", "stopped")
 WORKFLOW = splox.ASSISTANT.workflow_id
@@ -57,12 +58,12 @@ class Splox:
         return rows
 
     async def ask(
-        self, chat_id: str, query: str = "hi", flow: Any = splox.ASSISTANT, /, **more: object
+        self, chat_id: str, query: str = "hi", flow: Flow = splox.ASSISTANT, /, **more: object
     ) -> httpx.Response:
         said = {"workflow_version_id": flow.version_id, "chat_id": chat_id, "entry_node_ids": [flow.node_id]}
         return await self.client.post("/workflow-requests/run", json=said | {"query": query} | more)
 
-    async def begin(self, chat_id: str, query: str = "hi", flow: Any = splox.ASSISTANT, /, **more: object) -> str:
+    async def begin(self, chat_id: str, query: str = "hi", flow: Flow = splox.ASSISTANT, /, **more: object) -> str:
         answer = await self.ask(chat_id, query, flow, **more)
         assert answer.status_code == 200, answer.text
         run_id: str = answer.json()["workflow_request_id"]

@@ -27,6 +27,24 @@ async def test_a_run_ends_with_the_question_and_its_reply(mine: Splox, chat_id: 
     assert [message["parent_id"] for message in messages] == [None, *(message["id"] for message in messages[:-1])]
 
 
+async def test_a_replys_parent_is_its_own_question(mine: Splox, chat_id: str) -> None:
+    """Also when several are asked at once."""
+    await mine.switch(begin_ms=20)
+    runs = [await mine.begin(chat_id, f"question {number}") for number in (1, 2, 3)]
+    for run_id in runs:
+        await mine.ended(run_id)
+    messages = await mine.history(chat_id)
+    said = {message["id"]: text_of(message) for message in messages}
+    pairs = [(text_of(one), said[one["parent_id"]]) for one in messages if one["role"] == "assistant"]
+    assert sorted(pairs) == [(f"Echo {number}: question {number}", f"question {number}") for number in (1, 2, 3)]
+
+
+async def test_parents_may_be_unknown(mine: Splox, chat_id: str) -> None:
+    await mine.switch(parents="null")
+    await mine.ended(await mine.begin(chat_id))
+    assert [message["parent_id"] for message in await mine.history(chat_id)] == [None, None]
+
+
 @pytest.mark.parametrize(
     "more",
     [
@@ -179,7 +197,8 @@ async def test_results_of_tools_may_be_messages(mine: Splox, chat_id: str) -> No
 
 async def test_a_chats_runs_are_paged_and_searched(mine: Splox, chat_id: str) -> None:
     runs = [await mine.begin(chat_id, f"question {number}") for number in range(5)]
-    path, seen, cursor = f"/workflow-requests/{runs[0]}/history", [], {}
+    path, seen = f"/workflow-requests/{runs[0]}/history", []
+    cursor: dict[str, str] = {}
     while True:
         page = (await mine.get(path, limit=2, **cursor)).json()
         seen += [run["id"] for run in page["data"]]

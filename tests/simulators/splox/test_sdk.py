@@ -2,17 +2,26 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
-from splox import AsyncSploxClient, SploxClient
+from splox import AsyncSploxClient, SploxClient, SSEEvent
 from splox.exceptions import SploxAPIError, SploxAuthError, SploxNotFoundError, SploxRateLimitError
 
 from simulators import splox
 from simulators.serving import running
+from simulators.splox.records import Flow
 from tests.simulators.splox.asking import WORKFLOW
 
 pytestmark = pytest.mark.anyio
-RUN = {"workflow_version_id": splox.ASSISTANT.version_id, "entry_node_ids": [splox.ASSISTANT.node_id]}
+
+
+def run_of(flow: Flow) -> dict[str, Any]:
+    """What a run needs beside chat and question."""
+    return {"workflow_version_id": flow.version_id, "entry_node_ids": [flow.node_id]}
+
+
+RUN = run_of(splox.ASSISTANT)
 
 
 @pytest.fixture
@@ -80,8 +89,9 @@ async def test_a_run_is_followed_on_both_streams(sdk: AsyncSploxClient) -> None:
 
 
 async def test_tools_are_told_in_the_fields_that_the_sdk_reads(sdk: AsyncSploxClient) -> None:
-    chat, events = await sdk.chats.create(name="Ops", resource_id=WORKFLOW), []
-    run = {"workflow_version_id": splox.TOOLS.version_id, "entry_node_ids": [splox.TOOLS.node_id]}
+    chat = await sdk.chats.create(name="Ops", resource_id=WORKFLOW)
+    events: list[SSEEvent] = []
+    run = run_of(splox.TOOLS)
     async with asyncio.timeout(10):
         async for event in sdk.chats.listen(chat.id):
             if event.is_keepalive and not events:
@@ -110,7 +120,7 @@ def test_run_and_wait_ends_with_the_tree(blocking: SploxClient) -> None:
 
 def test_a_run_is_stopped_and_stays_in_the_history(blocking: SploxClient) -> None:
     chat = blocking.chats.create(name="Ops", resource_id=WORKFLOW)
-    run = {"workflow_version_id": splox.SLOW.version_id, "entry_node_ids": [splox.SLOW.node_id]}
+    run = run_of(splox.SLOW)
     run_id = blocking.workflows.run(chat_id=chat.id, query="a story", **run).workflow_request_id
     blocking.workflows.stop(run_id)
     assert blocking.workflows.get_execution_tree(run_id).execution_tree.status == "stopped"

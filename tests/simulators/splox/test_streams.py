@@ -1,4 +1,4 @@
-"""Both streams: frames, keep-alives, and the three ways in which one ends."""
+"""Both streams: frames, what keeps them alive, and the three ways in which one ends."""
 
 import asyncio
 from typing import Any
@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from simulators import splox
+from simulators.splox.records import Flow
 from tests.simulators.splox.asking import Clock, Splox, follow
 
 pytestmark = pytest.mark.anyio
@@ -26,8 +27,8 @@ def run_stream(run_id: str) -> str:
     return f"/workflow-requests/{run_id}/listen"
 
 
-async def told(mine: Splox, chat_id: str, until: str, flow: Any = splox.ASSISTANT) -> list[Any]:
-    """What a chat's stream says of a run, up to a frame of this type, keep-alives left out."""
+async def told(mine: Splox, chat_id: str, until: str, flow: Flow = splox.ASSISTANT) -> list[Any]:
+    """What a chat's stream says of a run, up to a frame of this type, without what only keeps it alive."""
     seen = []
     async with mine.listening(chat_stream(chat_id)) as frames:
         await mine.begin(chat_id, "hi", flow)
@@ -132,6 +133,11 @@ async def test_a_runs_stream_may_carry_contents_and_end_with_it(mine: Splox, cha
         seen = [frame async for frame in frames if frame != "keepalive"]
     assert [frame["delta"] for frame in seen if frame.get("type") == "text_delta"] == ["Echo", " 1:", " hi"]
     assert seen[-1]["workflow_request"]["status"] == "completed"
+
+
+def test_the_documented_times_are_the_defaults() -> None:
+    defaults = splox.Switches()
+    assert (defaults.keepalive_ms, defaults.status_check_ms, defaults.stream_seconds) == (3000, 5000, 30 * 60)
 
 
 async def test_a_stream_is_closed_after_half_an_hour(mine: Splox, chat_id: str, clock: Clock) -> None:
