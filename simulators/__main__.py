@@ -12,7 +12,7 @@ import signal
 import sys
 from contextlib import AsyncExitStack
 
-from simulators import kodey, open_webui, splox
+from simulators import chatlogger, kodey, lexicon, open_webui, splox
 from simulators.control import Control
 from simulators.serving import serve
 
@@ -31,7 +31,21 @@ def _splox(seed: bool, reply_ms: float) -> Control:
     return splox.create_app(seed=seed, switches=splox.Switches(begin_ms=reply_ms, word_ms=reply_ms / 10))
 
 
-VENDORS = {"kodey": _kodey, "open_webui": _open_webui, "splox": _splox}
+def _lexicon(seed: bool, reply_ms: float) -> Control:
+    return lexicon.create_app(seed=seed, switches=lexicon.Switches(begin_ms=reply_ms, token_ms=reply_ms / 10))
+
+
+def _chatlogger(seed: bool, _: float) -> Control:
+    return chatlogger.create_app(seed=seed)
+
+
+VENDORS = {
+    "kodey": _kodey,
+    "open_webui": _open_webui,
+    "splox": _splox,
+    "lexicon": _lexicon,
+    "chatlogger": _chatlogger,
+}
 """Vendor → its simulator, with or without a seed, and an agent that takes so long."""
 
 

@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from simulators import kodey, open_webui, splox
+from simulators import chatlogger, kodey, lexicon, open_webui, splox
+from simulators.__main__ import VENDORS
 from simulators.seed import talks
 
 
@@ -33,7 +34,7 @@ def started(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, 
 
 
 def test_every_vendor_answers_once_ready_is_printed() -> None:
-    with started("kodey:0", "open_webui:0", "splox:0") as (_, urls):
+    with started(*(f"{vendor}:0" for vendor in VENDORS)) as (_, urls):
         answer = httpx.get(f"{urls['kodey']}/chat", headers={"x-api-key": kodey.SECRET_KEY})
         assert len(answer.json()["chats"]) == 12
         key = {"authorization": f"Bearer {open_webui.ADMIN_KEY}"}
@@ -43,11 +44,16 @@ def test_every_vendor_answers_once_ready_is_printed() -> None:
         token = {"authorization": f"Bearer {splox.TOKEN}"}
         resource = f"{splox.PREFIX}/chats/workflow/{splox.ASSISTANT.workflow_id}"
         assert len(httpx.get(urls["splox"] + resource, headers=token).json()["chats"]) == 9  # and three on an agent
+        tenant = {"x-api-key": lexicon.API_KEY}
+        assert httpx.get(f"{urls['lexicon']}/api/v1/chats/user/user-ben", headers=tenant).json()["total"] == 4
+        said = {"email": chatlogger.ADMIN_EMAIL, "password": chatlogger.PASSWORD}
+        session = httpx.post(f"{urls['chatlogger']}/auth/login", json=said).cookies
+        assert len(httpx.get(f"{urls['chatlogger']}/api/v1/chats", cookies=session).json()) == 12
 
 
 def test_the_seeded_chats_of_all_vendors_are_interleaved() -> None:
     """So that one list over all shows all."""
-    times = {vendor: [talk.created_age for talk in talks(vendor)] for vendor in ("kodey", "open_webui", "splox")}
+    times = {vendor: [talk.created_age for talk in talks(vendor)] for vendor in VENDORS}
     whose = [vendor for _, vendor in sorted((age, vendor) for vendor, ages in times.items() for age in ages)]
     assert all(one != other for one, other in pairwise(whose))
 
