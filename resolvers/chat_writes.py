@@ -359,7 +359,6 @@ async def move_chat(context: Context, *, chat_id: str, folder_id: str | None) ->
     is_native = folder is not None and folder.source_id == target.source.id
 
     async def write() -> Chat | None:
-        started_at = context.now()
         current = await _current(context, target)
         if current is None:
             return None
@@ -367,9 +366,7 @@ async def move_chat(context: Context, *, chat_id: str, folder_id: str | None) ->
             native = folder.native_id if folder is not None and is_native else None
             now_in = current.folder
             if is_native or (now_in is not None and now_in.source_id == target.source.id):
-                moved = await target.live.move_chat(target.chat_id, native)
-                await see_chat(context, target, moved, started_at=started_at, is_own_write=True)
-                current = moved
+                current = await _seen(context, target, target.live.move_chat(target.chat_id, native))
         own = folder if folder is not None and not is_native else None
         await _set_overlay(context, target, folder=own)
         return current

@@ -35,7 +35,17 @@ async def see_chat(
 ) -> Chat:
     """Commit one chat to the mirror and lay overlays over it. `started_at`: when its request was started."""
     page = SourcePage([chat], started_at)
-    return (await see_chats(context, target, page, is_own_write=is_own_write))[0]
+    outdated: list[str] = []
+    shown = (await see_chats(context, target, page, is_own_write=is_own_write, outdated=outdated))[0]
+    if not (is_own_write and outdated):
+        return shown
+    # Somebody read it while we wrote: which of the two is newer nobody can tell, so it is read once more.
+    again_at = context.now()
+    try:
+        again = await target.live.get_chat(chat.native_id)
+    except UpstreamError:  # it was written all the same
+        return shown
+    return await see_chat(context, target, again, started_at=again_at) if again is not None else shown
 
 
 async def see_chats(
@@ -46,8 +56,9 @@ async def see_chats(
     from_newest: bool = False,
     is_whole: bool = False,
     is_own_write: bool = False,
+    outdated: list[str] | None = None,
 ) -> list[Chat]:
-    """Commit rows to the mirror and lay overlays over them."""
+    """Commit rows to the mirror and lay overlays over them. `outdated` takes the ids of rows that something newer was known of."""
     if not page.rows and not (from_newest or is_whole):
         return []
     seen = ChatsSeen(
@@ -60,11 +71,10 @@ async def see_chats(
         is_own_write=is_own_write,
     )
 
-    async def unit(tx: Transaction) -> None:
-        await context.store.chats.observe(tx, seen)
-
     if not target.capabilities.reads_from_store:
-        await context.store.database.write(unit)
+        observed = await context.store.database.write(lambda tx: context.store.chats.observe(tx, seen))
+        if outdated is not None:
+            outdated.extend(observed.outdated)
     overlays = await context.store.chats.overlays(context.organization.id, [chat.key for chat in page.rows])
     return [lay_over(chat, overlays.get(chat.key), target.capabilities) for chat in page.rows]
 
