@@ -4,12 +4,23 @@ from collections.abc import Mapping
 from typing import Any
 
 from simulators import kodey, open_webui
+from simulators.chatlogger import accounts
+from simulators.lexicon import store as lexicon
 
 KEYS: Mapping[str, Mapping[str, str]] = {
+    "lexicon": {"api_key": lexicon.API_KEY},
+    "chatlogger": {
+        "email": accounts.USERS[0].email,
+        "password": accounts.PASSWORD,
+        "api_key": accounts.API_KEY,
+    },
     "kodey": {"api_key": kodey.SECRET_KEY},
     "open_webui": {"api_key": open_webui.ADMIN_KEY},
 }
 """Vendor → credentials; every simulator of `python -m simulators` is here."""
 
-OPTIONS: Mapping[str, Mapping[str, Any]] = {}
+OPTIONS: Mapping[str, Mapping[str, Any]] = {
+    "lexicon": {"user_ids": list(lexicon.SEEDED_USERS)},
+    "chatlogger": {"slug": accounts.SLUG},
+}
 """Vendor → the options that a source needs to see what the simulator is seeded with; vendors that need none are left out."""

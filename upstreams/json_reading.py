@@ -139,14 +139,3 @@ def rows(values: Iterable[Any], path: str, read: Callable[[Json], T]) -> tuple[l
         except WrongShape:
             skipped += 1
     return understood, skipped
-
-
-def loads(body: bytes) -> Any:
-    """JSON of any vendor. What orjson refuses (lone surrogates, NaN) Python's own parser reads; the surrogates are replaced."""
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
-        value = json.loads(body)
-        return json.loads(
-            json.dumps(value, ensure_ascii=False).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        )

@@ -3,11 +3,15 @@
 from collections.abc import Callable, Mapping
 
 from domain.source import Connector
+from upstreams.chatlogger.source import chatlogger
 from upstreams.http import UpstreamClients
 from upstreams.kodey.source import kodey
+from upstreams.lexicon.source import lexicon
 from upstreams.open_webui.source import open_webui
 
 CONNECTORS: Mapping[str, Callable[[UpstreamClients], Connector]] = {
+    "lexicon": lexicon,
+    "chatlogger": chatlogger,
     "kodey": kodey,
     "open_webui": open_webui,
 }

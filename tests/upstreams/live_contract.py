@@ -34,7 +34,8 @@ WHOLE = MessageWindow(last=100)
 class Subject:
     """A source under test. `agent` answers in its chats; `slow_agent` takes seconds to; `missing_chat` exists nowhere.
 
-    `secrets` must not be in any sentence. `page_rows` is how many chats must be made for a second native page.
+    `secrets` must not be in any sentence. `page_rows` is how many chats must be made for a second native page. `user_id` is whose chats are made, where
+    somebody must be named. `chat_metadata` are two different values that a chat can have, `message_metadata` one that a message can.
     """
 
     source: ChatSource
@@ -43,6 +44,9 @@ class Subject:
     missing_chat: str = "00000000-0000-4000-8000-000000000000"
     secrets: Sequence[str] = ()
     page_rows: int = 61
+    user_id: str | None = None
+    chat_metadata: tuple[Mapping[str, Any], Mapping[str, Any]] = ({"a": 1}, {"b": [True, None]})
+    message_metadata: Mapping[str, Any] = field(default_factory=lambda: {"n": 1})
     made: list[str] = field(default_factory=list)
 
     def can(self, capability: Capability) -> bool:
@@ -56,7 +60,9 @@ class Subject:
     async def new_chat(self, title: str = "Contract", **more: Any) -> Chat:
         """A chat of its own for a check."""
         known = {"title": title} if self.can(C.RENAME_CHAT) else {}
-        chat = await self.source.create_chat(NewChat(agent=self.agent, idempotency_id=an_id(), **known, **more))
+        chat = await self.source.create_chat(
+            NewChat(agent=self.agent, user_id=self.user_id, idempotency_id=an_id(), **known, **more)
+        )
         self.made.append(chat.native_id)
         return chat
 
@@ -268,11 +274,13 @@ async def message_without_an_answer_is_only_stored(subject: Subject) -> None:
     if not subject.can(C.SEND_MESSAGE) or subject.source.capabilities.always_replies:
         return
     made = await subject.new_chat("Stored")
-    progress = await said(subject, made.native_id, "nobody answers", wants_reply=False, metadata={"n": 1})
+    progress = await said(
+        subject, made.native_id, "nobody answers", wants_reply=False, metadata=subject.message_metadata
+    )
     assert [step.reply for step in progress] == [None]
     found = await read(subject, made.native_id)
     assert [message.text for message in found] == ["nobody answers"]
-    assert found[0].metadata == {"n": 1}
+    assert found[0].metadata == subject.message_metadata
     if subject.source.capabilities.takes_message_ids:
         assert progress[-1].message is not None
         assert found[0].native_id == progress[-1].message.native_id
@@ -396,9 +404,9 @@ async def tags_are_set_exactly(subject: Subject) -> None:
 async def metadata_is_replaced(subject: Subject) -> None:
     if not subject.can(C.EDIT_METADATA):
         return
-    made = await subject.new_chat("Metadata", metadata={"a": 1})
-    assert made.metadata == {"a": 1}
-    values: tuple[Mapping[str, Any] | None, ...] = ({"b": [1, None, "x"]}, None)
+    made = await subject.new_chat("Metadata", metadata=subject.chat_metadata[0])
+    assert made.metadata == subject.chat_metadata[0]
+    values: tuple[Mapping[str, Any] | None, ...] = (subject.chat_metadata[1], None)
     for wanted in values:
         assert (await subject.source.set_metadata(made.native_id, wanted)).metadata == wanted
 

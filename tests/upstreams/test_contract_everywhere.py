@@ -6,11 +6,12 @@ A vendor that is added to the registry and to the simulators runs here without a
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from simulators import kodey, open_webui
-from simulators.keys import KEYS
+from simulators import chatlogger, kodey, lexicon, open_webui
+from simulators.keys import KEYS, OPTIONS
 from simulators.serving import running
 from storage import local
 from storage.store import open_store
@@ -23,8 +24,27 @@ from upstreams.registry import connectors
 
 pytestmark = pytest.mark.anyio
 
-SIMULATED = {"kodey": kodey.create_app, "open_webui": open_webui.create_app}
-AGENTS = {"kodey": ("agent-1", None), "open_webui": ("fake-gpt", "fake-slow")}
+SIMULATED = {
+    "lexicon": lexicon.create_app,
+    "chatlogger": chatlogger.create_app,
+    "kodey": kodey.create_app,
+    "open_webui": open_webui.create_app,
+}
+AGENTS: dict[str, tuple[str | None, str | None]] = {
+    "kodey": ("agent-1", None),
+    "open_webui": ("fake-gpt", "fake-slow"),
+}
+"""Vendor → an agent that answers at once, and one that takes its time; vendors whose chats name none are left out."""
+
+PECULIAR: dict[str, dict[str, Any]] = {
+    "lexicon": {"user_id": OPTIONS["lexicon"]["user_ids"][0]},
+    "chatlogger": {
+        "missing_chat": "999999",
+        "chat_metadata": ({"country_code": "DE", "user_rating": 4}, {"session_id": "s-1"}),
+        "message_metadata": {"token_count": 7},
+    },
+}
+"""Vendor → what its chats must name or can hold."""
 
 
 def test_every_vendor_of_the_registry_is_simulated() -> None:
@@ -58,9 +78,11 @@ async def subject(place: tuple[str, str], tmp_path: Path) -> AsyncIterator[Subje
             return
         clients = UpstreamClients(UpstreamSettings(allow_private_addresses=True))
         stack.push_async_callback(clients.aclose)
-        source = connectors(clients)[vendor].connect(a_source(vendor, url), KEYS[vendor])
-        agent, slow = AGENTS[vendor]
-        found = Subject(source, agent=agent, slow_agent=slow, secrets=list(KEYS[vendor].values()))
+        source = connectors(clients)[vendor].connect(a_source(vendor, url, **OPTIONS.get(vendor, {})), KEYS[vendor])
+        agent, slow = AGENTS.get(vendor, (None, None))
+        found = Subject(
+            source, agent=agent, slow_agent=slow, secrets=list(KEYS[vendor].values()), **PECULIAR.get(vendor, {})
+        )
         yield found
         await found.clean_up()
 
