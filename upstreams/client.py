@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -151,7 +151,7 @@ class UpstreamClient:
         except ValueError as error:
             raise self._drifted(answer.request, "was not JSON") from error
 
-    async def lines(self, request: Request, opened: asyncio.Event | None = None) -> AsyncIterator[bytes]:
+    async def lines(self, request: Request, opened: asyncio.Event | None = None) -> AsyncGenerator[bytes, None]:
         """The lines of a streamed answer, without their ends. A line that is too long arrives as an empty one, so that it can be counted.
 
         `opened` is set once the vendor has begun to answer: what happens there from now on is in the stream.

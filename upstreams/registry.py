@@ -8,12 +8,14 @@ from upstreams.http import UpstreamClients
 from upstreams.kodey.source import kodey
 from upstreams.lexicon.source import lexicon
 from upstreams.open_webui.source import open_webui
+from upstreams.splox.source import splox
 
 CONNECTORS: Mapping[str, Callable[[UpstreamClients], Connector]] = {
     "lexicon": lexicon,
     "chatlogger": chatlogger,
     "kodey": kodey,
     "open_webui": open_webui,
+    "splox": splox,
 }
 
 
