@@ -1,9 +1,11 @@
 """Answers that vendors gave, or that their documents show, replayed to the requests that they belong to.
 
-`answers/<vendor>/<name>.json` holds `origin`, `request` (method, path, query, body), `status`, `headers`, `body`.
+`answers/<vendor>/<name>.json` holds `origin`, `request` (method, path, query, body), `status`, `headers`, `body`; `answers/<vendor>/options.toml`, where there
+is one, the options of the source that they belong to.
 """
 
 import json
+import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +45,12 @@ class Recorded:
 def load(vendor: str) -> dict[str, Recorded]:
     """Name to recorded answer, of one vendor."""
     return {path.stem: _load(path) for path in sorted((FOLDER / vendor).glob("*.json"))}
+
+
+def options_of(vendor: str) -> dict[str, Any]:
+    """The options with which a vendor's answers were recorded."""
+    path = FOLDER / vendor / "options.toml"
+    return tomllib.loads(path.read_text()) if path.exists() else {}
 
 
 def _load(path: Path) -> Recorded:

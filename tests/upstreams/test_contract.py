@@ -26,7 +26,7 @@ from domain.errors import (
 from domain.records import MessageRole
 from domain.source import ChatSource, MessageWindow, NewChat, NewMessage
 from tests.upstreams.live_contract import Subject, assert_complete, assert_tree, what_it_cannot_do_is_refused
-from tests.upstreams.recorded import Recorded, Replay, load
+from tests.upstreams.recorded import Recorded, Replay, load, options_of
 from tests.upstreams.wire import FakeClock, Scripted, a_source, an_answer
 from upstreams.http import UpstreamClients
 from upstreams.policy import UpstreamSettings
@@ -50,7 +50,7 @@ def connected(vendor: str, transport: httpx.AsyncBaseTransport, **settings: Any)
     clients = UpstreamClients(UpstreamSettings(**settings), clock=FakeClock().clock, transport=transport)
     connector = connectors(clients)[vendor]
     names = example_of(connector.credentials_schema) or [next(iter(connector.credentials_schema["properties"]))]
-    options = example_of(connector.options_schema)
+    options = {**example_of(connector.options_schema), **options_of(vendor)}
     return connector.connect(a_source(vendor, **options), dict.fromkeys(names, SECRET))
 
 
@@ -327,7 +327,7 @@ async def test_hostile_id_makes_no_request_to_another_place(vendor: str) -> None
     for request in transport.requests:
         path = request.url.raw_path.decode()
         assert "/../" not in path
-        assert "?" not in path
+        assert "a=b" not in request.url.query.decode()
         assert request.url.host == "vendor.test"
 
 
