@@ -129,12 +129,15 @@ class UpstreamClient:
             try:
                 return await self._call(request, self._whole)
             finally:
-                # What is read from now on must not be an answer that was under way before this write ended.
-                self._shared.generations[self._scope] = self._shared.generations.get(self._scope, 0) + 1
+                self.wrote()
         generation = self._shared.generations.get(self._scope, 0)
         signed = tuple(request.headers.items())
         key = (self._source.id, self._scope, generation, request.target, request.timeout_seconds, signed)
         return await self._shared.flights.run(key, lambda: self._call(request, self._whole))
+
+    def wrote(self) -> None:
+        """Something was changed, or may have been: what is read from now on must not be an answer that was under way before."""
+        self._shared.generations[self._scope] = self._shared.generations.get(self._scope, 0) + 1
 
     async def json(self, request: Request, read: Callable[[Any], T]) -> T:
         """The vendor's success as `read` understands its JSON; `WrongShape` becomes `UnexpectedAnswer`."""
