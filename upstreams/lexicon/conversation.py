@@ -248,6 +248,7 @@ class Conversation:
 
     async def _look(self, turn: _Turn) -> tuple[Message | None, Message | None]:
         """Our message and the answer to it, as far as the list shows them: by its id, else the first of equal words behind what was there before."""
+        self._client.wrote()
         found = await self._history.newest(turn.new.chat_id, _LOOKED_AT)
         ids = [message.native_id for message in found]
         start = ids.index(turn.after) + 1 if turn.after in ids else 0

@@ -61,6 +61,7 @@ OPTIONS_SCHEMA: Mapping[str, Any] = {
     },
     "anyOf": [{"required": ["user_ids"]}, {"required": ["user_id"]}],
     "additionalProperties": False,
+    "examples": [{"user_ids": ["user123"]}],
 }
 CREATE_CHAT_SCHEMA: Mapping[str, Any] = {
     "$schema": _DRAFT,
@@ -77,10 +78,6 @@ CREATE_CHAT_SCHEMA: Mapping[str, Any] = {
             "title": "Metadata",
             "description": "Given to Lexicon once; later changes are kept by the gateway.",
         },
-        "agent": {
-            "type": "null",
-            "description": "Lexicon's assistant is the tenant's own, so there is nothing to choose.",
-        },
         "messages": {
             "type": "array",
             "maxItems": 0,
@@ -88,6 +85,7 @@ CREATE_CHAT_SCHEMA: Mapping[str, Any] = {
         },
         "options": {"type": "object", "maxProperties": 0},
     },
+    "not": {"required": ["agent"]},
 }
 _VIEWER = "viewer"
 
