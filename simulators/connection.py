@@ -42,5 +42,18 @@ def transport_of(scope: Scope) -> asyncio.Transport:
 async def drop(scope: Scope, receive: Receive) -> None:
     """Send what was already given to the socket, then close it, and return when it is closed."""
     transport_of(scope).close()
+    await _leaving(receive)
+
+
+async def left_within(receive: Receive, seconds: float) -> bool:
+    """Wait so long, or until the caller leaves; whether it left."""
+    try:
+        await asyncio.wait_for(_leaving(receive), seconds)
+    except TimeoutError:
+        return False
+    return True
+
+
+async def _leaving(receive: Receive) -> None:
     while not (await receive())["type"].endswith(".disconnect"):
         pass

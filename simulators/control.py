@@ -27,7 +27,7 @@ from starlette.routing import Match, Route, WebSocketRoute
 from starlette.types import Message, Receive, Scope, Send
 
 from simulators.calls import Call, Calls
-from simulators.connection import drop, transport_of
+from simulators.connection import drop, left_within, transport_of
 from simulators.faults import Fault, FaultError, Faults
 from simulators.sockets import Frames, open_socket
 
@@ -100,7 +100,7 @@ class Control:
         operation = self.operation_of(scope)
         call = self.calls.begin(operation, scope, body, self.simulator.clock())
         fault = self.faults.take(operation) or Fault()
-        if fault.delay_ms and await _left_within(receive, fault.delay_ms / 1000):
+        if fault.delay_ms and await left_within(receive, fault.delay_ms / 1000):
             call.dropped = "by the caller"
             return
         if fault.drop == "before":
@@ -220,20 +220,6 @@ def _replay(body: bytes, receive: Receive) -> Receive:
         return first.pop() if first else await receive()
 
     return replaying
-
-
-async def _left_within(receive: Receive, seconds: float) -> bool:
-    """Wait so long, or until the caller leaves; whether it left."""
-
-    async def leaving() -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
-
-    try:
-        await asyncio.wait_for(leaving(), seconds)
-    except TimeoutError:
-        return False
-    return True
 
 
 Endpoint = Callable[[Request], Awaitable[Response]]

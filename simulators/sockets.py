@@ -11,7 +11,7 @@ from collections.abc import Callable
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from simulators.calls import Call, Calls
-from simulators.connection import drop, transport_of
+from simulators.connection import drop, left_within, transport_of
 from simulators.faults import Fault, Faults
 
 _KEY = "simulators.frames"
@@ -67,18 +67,26 @@ class Inbox:
 async def open_socket(app: ASGIApp, operation: str, frames: Frames, receive: Receive, send: Send) -> None:
     """Let `app` answer a handshake and all that follows, unless a fault forbids it."""
     call, fault = frames.begin(operation, None)
-    scope = frames.scope
-    if fault.delay_ms:
-        await asyncio.sleep(fault.delay_ms / 1000)
-    if fault.drop == "before":
+    scope, handshake = frames.scope, await receive()
+    if fault.delay_ms and await left_within(receive, fault.delay_ms / 1000):
+        call.dropped = "by the caller"
+    elif fault.drop == "before":
         call.dropped = "before"
         await drop(scope, receive)
     elif fault.answers:
-        await receive()
         await _refuse(fault, call, send)
     else:
         scope["extensions"][_KEY] = frames
-        await app(scope, receive, _recording(fault, call, scope, send))
+        await app(scope, _told_again(handshake, receive), _recording(fault, call, scope, send))
+
+
+def _told_again(first: Message, receive: Receive) -> Receive:
+    waiting = [first]
+
+    async def replaying() -> Message:
+        return waiting.pop() if waiting else await receive()
+
+    return replaying
 
 
 async def _refuse(fault: Fault, call: Call, send: Send) -> None:

@@ -1,5 +1,6 @@
 """`/ws/chat`: the handshake, a message and its reply, what the documents leave open, and what goes wrong."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -10,7 +11,8 @@ from websockets.exceptions import ConnectionClosed, ConnectionClosedError, Inval
 
 from simulators import lexicon
 from simulators.calls import fingerprint
-from tests.simulators.lexicon.conftest import Clock, Event, Open, Talk
+from simulators.serving import serve
+from tests.simulators.lexicon.conftest import KEY, Clock, Event, Open, Talk
 
 pytestmark = pytest.mark.anyio
 Fault = Callable[..., Awaitable[None]]
@@ -331,6 +333,35 @@ async def test_a_client_that_leaves_during_a_delay_has_sent_nothing(
         await talk.send("hi")
     assert await contents(client, chat_id) == []
     assert (await last_call(client, "send_message"))["dropped"] == "by the caller"
+
+
+async def test_a_client_that_leaves_during_a_delayed_handshake_was_never_there(
+    client: httpx.AsyncClient, open_socket: Open, fault: Fault
+) -> None:
+    await fault(operation="open_socket", delay_ms=60_000, times=1)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05), open_socket():
+            pass
+    async with open_socket() as talk:
+        assert (await talk.next())["event_type"] == "connection_established"
+    first, second = (await client.get("/__control/calls", params={"operation": "open_socket"})).json()
+    assert (first["status"], first["dropped"], second["status"]) == (None, "by the caller", 101)
+
+
+async def test_a_server_that_goes_down_closes_its_sockets() -> None:
+    app = lexicon.create_app(switches=lexicon.Switches(token_ms=60_000))
+    async with serve(app) as url, httpx.AsyncClient(base_url=url, headers=KEY) as client:
+        chat_id = (await client.post("/api/v1/chats/", json={"user_id": "u"})).json()["id"]
+        socket_url = str(client.base_url.copy_with(scheme="ws", path="/ws/chat"))
+        headers = KEY | {"X-User-ID": "u", "X-Chat-ID": chat_id}
+        socket = await connect(socket_url, additional_headers=headers, proxy=None)
+        talk = Talk(socket)
+        await talk.send("a reply that takes long")
+        await talk.until("message_stream_started")
+    with pytest.raises(ConnectionClosed) as closed:
+        await talk.next()
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1012
 
 
 async def test_a_handshake_may_be_refused_dropped_or_cut_off(open_socket: Open, fault: Fault) -> None:
