@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from simulators import kodey, open_webui
+from simulators import kodey, open_webui, splox
 from simulators.chatlogger import accounts
 from simulators.lexicon import store as lexicon
 
 KEYS: Mapping[str, Mapping[str, str]] = {
+    "splox": {"api_key": splox.TOKEN},
     "lexicon": {"api_key": lexicon.API_KEY},
     "chatlogger": {
         "email": accounts.USERS[0].email,
@@ -20,7 +21,17 @@ KEYS: Mapping[str, Mapping[str, str]] = {
 """Vendor → credentials; every simulator of `python -m simulators` is here."""
 
 OPTIONS: Mapping[str, Mapping[str, Any]] = {
+    "splox": {
+        "resources": [
+            {"id": splox.ASSISTANT.workflow_id, "type": "workflow"},
+            {"id": splox.SLOW.workflow_id, "type": "workflow"},
+            {"id": splox.AGENT_ID, "type": "agent", "workflow_version_id": splox.ASSISTANT.version_id},
+        ],
+    },
     "lexicon": {"user_ids": list(lexicon.SEEDED_USERS)},
     "chatlogger": {"slug": accounts.SLUG},
 }
 """Vendor → the options that a source needs to see what the simulator is seeded with; vendors that need none are left out."""
+
+PATHS: Mapping[str, str] = {"splox": splox.PREFIX}
+"""Vendor → where its API begins on the simulator's host, where a source's base URL names that."""

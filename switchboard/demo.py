@@ -17,7 +17,7 @@ from pathlib import Path
 import uvicorn
 from rich.console import Console
 
-from simulators.keys import KEYS, OPTIONS
+from simulators.keys import KEYS, OPTIONS, PATHS
 from switchboard.app import Application
 from switchboard.demo_data import Demo, fill_store
 from switchboard.keys import kept_secret
@@ -119,7 +119,7 @@ async def _prepare(ports: Sequence[int]) -> Demo:
                 organization="demo",
                 key=vendor.replace("_", "-"),
                 vendor=vendor,
-                base_url=f"http://{HOST}:{port}",
+                base_url=f"http://{HOST}:{port}{PATHS.get(vendor, '')}",
                 credentials=dict(KEYS[vendor]),
                 options=dict(OPTIONS.get(vendor, {})),
             )

@@ -11,11 +11,11 @@ from upstreams.open_webui.source import open_webui
 from upstreams.splox.source import splox
 
 CONNECTORS: Mapping[str, Callable[[UpstreamClients], Connector]] = {
+    "splox": splox,
     "lexicon": lexicon,
     "chatlogger": chatlogger,
     "kodey": kodey,
     "open_webui": open_webui,
-    "splox": splox,
 }
 
 

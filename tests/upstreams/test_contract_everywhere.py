@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from simulators import chatlogger, kodey, lexicon, open_webui
-from simulators.keys import KEYS, OPTIONS
+from simulators import chatlogger, kodey, lexicon, open_webui, splox
+from simulators.keys import KEYS, OPTIONS, PATHS
 from simulators.serving import running
 from storage import local
 from storage.store import open_store
@@ -25,6 +25,7 @@ from upstreams.registry import connectors
 pytestmark = pytest.mark.anyio
 
 SIMULATED = {
+    "splox": lambda seed: splox.create_app(seed=seed, switches=splox.Switches(runs_per_minute=10_000)),
     "lexicon": lexicon.create_app,
     "chatlogger": chatlogger.create_app,
     "kodey": kodey.create_app,
@@ -36,6 +37,7 @@ AGENTS: dict[str, tuple[str | None, str | None]] = {
 }
 """Vendor → an agent that answers at once, and one that takes its time; vendors whose chats name none are left out."""
 
+AGENTS["splox"] = (splox.ASSISTANT.workflow_id, splox.SLOW.workflow_id)
 PECULIAR: dict[str, dict[str, Any]] = {
     "lexicon": {"user_id": OPTIONS["lexicon"]["user_ids"][0]},
     "chatlogger": {
@@ -45,6 +47,8 @@ PECULIAR: dict[str, dict[str, Any]] = {
     },
 }
 """Vendor → what its chats must name or can hold."""
+QUOTAS: dict[str, dict[str, Any]] = {"splox": {"runs_per_minute": 10_000}}
+"""Vendor → options that keep its quota from making the tests slow."""
 
 
 def test_every_vendor_of_the_registry_is_simulated() -> None:
@@ -78,7 +82,10 @@ async def subject(place: tuple[str, str], tmp_path: Path) -> AsyncIterator[Subje
             return
         clients = UpstreamClients(UpstreamSettings(allow_private_addresses=True))
         stack.push_async_callback(clients.aclose)
-        source = connectors(clients)[vendor].connect(a_source(vendor, url, **OPTIONS.get(vendor, {})), KEYS[vendor])
+        source = connectors(clients)[vendor].connect(
+            a_source(vendor, url + PATHS.get(vendor, ""), **{**OPTIONS.get(vendor, {}), **QUOTAS.get(vendor, {})}),
+            KEYS[vendor],
+        )
         agent, slow = AGENTS.get(vendor, (None, None))
         found = Subject(
             source, agent=agent, slow_agent=slow, secrets=list(KEYS[vendor].values()), **PECULIAR.get(vendor, {})
