@@ -2,6 +2,9 @@
 
 import pytest
 
+# What tests share asserts too: its failures shall show both sides.
+pytest.register_assert_rewrite("tests.upstreams.live_contract", "tests.client", "tests.open_webui")
+
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
