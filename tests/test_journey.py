@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from simulators import kodey, splox
+from simulators.keys import OPTIONS
 from tests.client import Client, a_client
 from tests.gateway import Gateway, running_gateway
 
@@ -22,6 +24,18 @@ EVENTS = """subscription ($after: EventCursor, $chatIds: [ID!]) { chatEvents(aft
   ... on CaughtUp { incomplete { code source { key } } }
 } }"""
 CHAT = "id title pinned archived tags folder { id name } version source { key } messages(last: 10) { nodes { id role text state parent { id } } }"
+
+
+SOURCES = ["local", "splox", "lexicon", "chatlogger", "kodey", "open-webui"]
+SILENT = ("local", "chatlogger")
+"""Where nobody answers."""
+DEMANDED: dict[str, dict[str, object]] = {
+    "splox": {"agent": splox.ASSISTANT.workflow_id},
+    "lexicon": {"userId": OPTIONS["lexicon"]["user_ids"][0]},
+    "kodey": {"agent": kodey.SEEDED_AGENTS[0]},
+    "open-webui": {"agent": "fake-gpt"},
+}
+"""Source → what `createChat` must name there."""
 
 
 @pytest.fixture(scope="module")
@@ -43,20 +57,12 @@ async def source_ids(client: Client) -> dict[str, str]:
 
 async def a_new_chat(client: Client, source: str, **fields: object) -> str:
     sources = await source_ids(client)
-    if source == "kodey":
-        fields["agent"] = await first_agent(client)
-    if source == "open-webui":
-        fields["agent"] = "fake-gpt"
+    fields |= DEMANDED.get(source, {})
     payload = await client.do(
         "mutation ($input: CreateChatInput!) { createChat(input: $input) { chat { id } userErrors { code message path } } }",
         input={"sourceId": sources[source], **fields},
     )
     return payload["chat"]["id"]
-
-
-async def first_agent(client: Client) -> str:
-    data = await client.ask("{ chats(first: 50) { nodes { agent { nativeId } source { key } } } }")
-    return next(chat["agent"]["nativeId"] for chat in data["chats"]["nodes"] if chat["source"]["key"] == "kodey")
 
 
 async def chat(client: Client, chat_id: str) -> dict:
@@ -67,11 +73,18 @@ async def test_chats_of_all_sources_stand_in_one_list(client: Client) -> None:
     data = await client.ask(
         "{ chats(first: 20) { nodes { title source { vendor } } sources { code source { key } } pageInfo { hasNextPage } } }"
     )
-    assert {node["source"]["vendor"] for node in data["chats"]["nodes"]} == {"local", "kodey", "open_webui"}
-    assert [status["code"] for status in data["chats"]["sources"]] == ["OK"] * 3
+    assert {node["source"]["vendor"] for node in data["chats"]["nodes"]} == {
+        "local",
+        "splox",
+        "lexicon",
+        "chatlogger",
+        "kodey",
+        "open_webui",
+    }
+    assert [status["code"] for status in data["chats"]["sources"]] == ["OK"] * len(SOURCES)
 
 
-@pytest.mark.parametrize("source", ["local", "kodey", "open-webui"])
+@pytest.mark.parametrize("source", SOURCES)
 async def test_chat_is_named_pinned_tagged_filed_archived_and_deleted(client: Client, source: str) -> None:
     chat_id = await a_new_chat(client, source)
     folder = await client.do(
@@ -112,7 +125,7 @@ async def test_chat_is_named_pinned_tagged_filed_archived_and_deleted(client: Cl
     assert (await client.ask("query ($id: ID!) { chat(id: $id) { id } }", id=chat_id))["chat"] is None
 
 
-@pytest.mark.parametrize("source", ["local", "kodey", "open-webui"])
+@pytest.mark.parametrize("source", SOURCES)
 async def test_message_and_reply_arrive_in_a_subscription(client: Client, source: str) -> None:
     chat_id = await a_new_chat(client, source)
     start = await client.ask("query ($id: ID!) { chat(id: $id) { eventCursor } }", id=chat_id)
@@ -127,7 +140,7 @@ async def test_message_and_reply_arrive_in_a_subscription(client: Client, source
         created = await events.until(__typename="MessageCreated", clientMutationId="bubble")
         assert created["message"]["id"] == sent["message"]["id"]
         assert created["message"]["text"] == "Hello 👋 there"
-        if source != "local":
+        if source not in SILENT:
             final: dict = {}
             while final.get("message", {}).get("id") != sent["reply"]["id"] or final["message"]["state"] != "COMPLETE":
                 final = await events.next(20)
@@ -139,15 +152,15 @@ async def test_message_and_reply_arrive_in_a_subscription(client: Client, source
             assert final["message"]["text"]
     shown = await chat(client, chat_id)
     messages = shown["messages"]["nodes"]
-    assert [message["role"] for message in messages] == (["USER"] if source == "local" else ["USER", "ASSISTANT"])
+    assert [message["role"] for message in messages] == (["USER"] if source in SILENT else ["USER", "ASSISTANT"])
     assert all(message["state"] == "COMPLETE" for message in messages)
     assert messages[0]["id"] == sent["message"]["id"]
-    if source != "local":
+    if source not in SILENT:
         assert messages[1]["id"] == sent["reply"]["id"]
         assert messages[1]["parent"] == {"id": messages[0]["id"]}
 
 
-@pytest.mark.parametrize("source", ["local", "kodey", "open-webui"])
+@pytest.mark.parametrize("source", SOURCES)
 async def test_same_key_sends_once(client: Client, source: str) -> None:
     chat_id = await a_new_chat(client, source)
     send = """mutation ($input: SendMessageInput!) { sendMessage(input: $input) {
@@ -159,7 +172,7 @@ async def test_same_key_sends_once(client: Client, source: str) -> None:
     assert first["message"] == second["message"]
     conflict = await client.refused(send, input={**wanted, "text": "Something else"})
     assert (conflict["__typename"], conflict["code"]) == ("IdempotencyConflictError", "IDEMPOTENCY_CONFLICT")
-    if source != "local":
+    if source not in SILENT:
         waited = await client.do(send, input={"chatId": chat_id, "text": "And now wait", "reply": "WAIT"})
         assert waited["reply"] is not None
     texts = [
