@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from domain.errors import InvalidArgument
-from domain.records import Source
+from domain.records import Source, Visibility
 from domain.source import Connector
 from resolvers.forms import check_form
 
@@ -61,7 +61,12 @@ def secrets_of(given: Mapping[str, str], take: TakeVariable) -> dict[str, str]:
 
 
 def shown(source: Source) -> dict[str, Any]:
-    """What the audit log keeps of a source; credentials are not part of the record."""
+    """What the audit log keeps of a source; credentials are not part of the record.
+
+    Of a source that only its owner sees it keeps that there is one: all admins read the log.
+    """
+    if source.visibility is Visibility.OWNER:
+        return {"visibility": source.visibility.value}
     return {
         "key": source.key,
         "vendor": source.vendor,

@@ -259,7 +259,7 @@ async def disconnect_source(context: Context, *, source_id: str, keep_mirror: bo
         await context.store.sources.remove(
             tx, context.organization.id, source.id, at=context.now(), keep_mirror=keep_mirror
         )
-        await note(context, tx, "disconnectSource", source_id, {"key": source.key, "keepMirror": keep_mirror})
+        await note(context, tx, "disconnectSource", source_id, shown(source) | {"keepMirror": keep_mirror})
 
     await context.store.database.write(unit)
     await _changed(context, source.id)
