@@ -65,8 +65,11 @@ async def copy_chat(context: Context, request: CopyChat) -> Copied:
             f"The chat has more than {_MAX_MESSAGES} messages on its active path, which is more than one copy can take.",
             path=("chatId",),
         )
+    silent = [message for message in path if not message.text.strip()]
+    path = [message for message in path if message.text.strip()]
     properties = context.gateway.connectors[target.source.vendor].create_chat_schema.get("properties", {})
-    losses = _losses(chat, path, len(read.messages) if read.is_complete else len(path), target, properties)
+    beside = len(read.messages) - len(path) - len(silent) if read.is_complete else 0
+    losses = _losses(chat, path, silent, beside, target, properties)
     if request.dry_run:
         return Copied(chat=None, losses=losses)
     done = await create_chat(
@@ -97,22 +100,27 @@ async def copy_chat(context: Context, request: CopyChat) -> Copied:
 
 def _first(message: Message) -> FirstMessageInput:
     role = message.role if message.role is not MessageRole.OTHER else MessageRole.ASSISTANT
-    return FirstMessageInput(role=role, text=message.text or " ", metadata=message.metadata)
+    return FirstMessageInput(role=role, text=message.text, metadata=message.metadata)
 
 
 def _losses(
-    chat: Chat, path: list[Message], all_messages: int, target: SourceTarget, properties: Mapping[str, Any]
+    chat: Chat,
+    path: list[Message],
+    silent: list[Message],
+    beside: int,
+    target: SourceTarget,
+    properties: Mapping[str, Any],
 ) -> tuple[Loss, ...]:
     losses = []
     if path and not _holds_messages(properties):
         losses.append(
             Loss(Capability.SEND_MESSAGE, len(path), "The target cannot begin a chat with messages: the copy is empty.")
         )
-    elif all_messages > len(path):
-        losses.append(
-            Loss(Capability.BRANCHES, all_messages - len(path), "Messages beside the active path are not copied.")
-        )
-    files = sum(len(message.attachments) for message in path)
+    elif beside:
+        losses.append(Loss(Capability.BRANCHES, beside, "Messages beside the active path are not copied."))
+    if silent:
+        losses.append(Loss(Capability.READ_MESSAGE, len(silent), "Messages without words are not copied."))
+    files = sum(len(message.attachments) for message in [*path, *silent])
     if files:
         losses.append(Loss(Capability.READ_MESSAGE, files, "Files are not copied."))
     if chat.metadata and "metadata" not in properties:
