@@ -306,8 +306,7 @@ class Exchange:
         if bound:
             await self._context.store.database.write(unit)
             self._bound.update(native for _, native in bound)
-        if message is None and self._answers_again is None:
-            message = self._pending_message(MessageState.COMPLETE)
+        # A message whose own id is not told yet stays PENDING: so the next reading recognises it, and does not take it for deleted.
         return Progress(message, reply)
 
     async def _commit_pending(self, tx: Transaction) -> None:
