@@ -101,6 +101,8 @@ class FakeSource:
     says: str = "Hello yourself"
     half_replies: bool = False
     """After `Fault.AFTER` the reply is still being written."""
+    tells_ids_late: bool = False
+    """Until a reply is final, neither its id nor that of its message is told; the chat shows them."""
     words: "asyncio.Queue[str | MessageState | Exception] | None" = None
     """What a reply grows to, step by step: a text is all its words so far, a state ends it, an exception breaks off."""
     fails_at: dict[str, Exception] = field(default_factory=dict)
@@ -293,10 +295,15 @@ class FakeSource:
             return
         reply = self._add(new.chat_id, new.reply_id, MessageRole.ASSISTANT, "", MessageState.STREAMING)
         if not self.capabilities.replies_late:
-            yield Progress(message, reply)
+            yield self._told(new, message, reply)
         async for grown in self._growing(reply):
             if grown.state.is_final or not self.capabilities.replies_late:
-                yield Progress(message, grown)
+                yield self._told(new, message, grown)
+
+    def _told(self, new: NewMessage, message: Message, reply: Message) -> Progress:
+        if not self.tells_ids_late or reply.state.is_final:
+            return Progress(message, reply)
+        return Progress(None, replace(reply, native_id=new.reply_id, parent_id=new.id))
 
     async def regenerate(
         self, chat_id: str, message_id: str, *, reply_id: str, model: str | None

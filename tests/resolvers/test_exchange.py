@@ -123,6 +123,25 @@ async def test_late_message_that_was_lost_is_settled_by_the_next_read(folder: Pa
         ]
 
 
+@pytest.mark.parametrize("reads", [True, False], ids=["read-meanwhile", "not-read"])
+async def test_ids_that_the_source_tells_at_the_end_change_nothing_for_clients(folder: Path, reads: bool) -> None:
+    async with a_chat_room(folder, "Before") as room:
+        room.source.tells_ids_late = True
+        room.source.words = asyncio.Queue()
+        sent = await say(room, reply=ReplyMode.STREAM)
+        await room.source.grows_to("Half")
+        assert sent.message is not None
+        assert sent.reply is not None
+        ids = [sent.message.native_id, sent.reply.native_id]
+        if reads:
+            assert [row.native_id for row in await shown(room)][1:] == ids
+        room.source.words.put_nowait(MessageState.COMPLETE)
+        await settled(room)
+        assert [(row.native_id, row.state.value) for row in await shown(room)][1:] == [(one, "COMPLETE") for one in ids]
+        assert await logged(room, EventKind.MESSAGE_DELETED) == []
+        assert sorted(await logged(room, EventKind.MESSAGE_CREATED)) == sorted(("MESSAGE_CREATED", one) for one in ids)
+
+
 # Words
 
 
