@@ -10,7 +10,8 @@ from typing import Any
 from urllib.parse import unquote
 
 import httpx
-from websockets.asyncio.server import Request, Response, ServerConnection, serve
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.http11 import Request, Response
 
 from domain.source import ChatSource
 from tests.upstreams.wire import FakeClock, Scripted, a_source, an_answer
