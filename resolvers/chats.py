@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from domain.capabilities import Capability, ChatOrder, ChatOrderField
-from domain.errors import GatewayError, InvalidArgument, UpstreamError
+from domain.errors import CapabilityMissing, GatewayError, InvalidArgument, UpstreamError
 from domain.ids import IdType, parse_id_of
 from domain.paging import Page, PageRequest
 from domain.records import GATEWAY, Chat, FolderRef, Role, Scope
@@ -188,7 +188,7 @@ async def load_chats(context: Context, keys: Sequence[ChatKey]) -> list[Chat | B
         at = ChatTarget(target.source, target.live, key[1])
         try:
             return await read_chat(context, at)
-        except UpstreamError as error:
+        except (UpstreamError, CapabilityMissing) as error:  # the latter: its credentials may write and not read
             return await copy_of_chat(context, at) or error
         except GatewayError as error:
             return error

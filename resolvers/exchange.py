@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from domain.capabilities import Capability
 from domain.errors import GatewayError, OutcomeUnknown, UpstreamError
 from domain.ids import chat_id as global_chat_id
 from domain.ids import message_id
@@ -156,6 +157,9 @@ class Exchange:
         """Find the message to follow: the newest of the active path unless the sender named one. It is also where a look-up begins."""
         if self._answers_again is not None:
             return
+        if not self._target.capabilities.can(Capability.LIST_MESSAGES):
+            await self._place_unseen()
+            return
         read = await read_messages(self._context, self._target, _NEWEST)
         if read is None:
             raise not_found("chat", global_chat_id(*self._target.key), ("chatId",))
@@ -165,6 +169,12 @@ class Exchange:
         elif read.is_complete and self._new.parent_id not in by_id(read.messages):
             missing = message_id(*self._target.key, self._new.parent_id)
             raise not_found("message of this chat", missing, ("parentId",))
+        self._intent = replace(self._intent, newest_known=newest)
+
+    async def _place_unseen(self) -> None:
+        """At a source that may be written to and not read: behind what the mirror knows, which is what was written from here."""
+        newest = await self._context.store.messages.newest_id(self._context.organization.id, *self._target.key)
+        self._new = replace(self._new, parent_id=self._new.parent_id or newest)
         self._intent = replace(self._intent, newest_known=newest)
 
     async def _after_failure(self, error: UpstreamError) -> tuple[Progress, AsyncIterator[Progress]]:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from domain.errors import BadCursor, BudgetExceeded, GatewayError, UpstreamError
+from domain.errors import BadCursor, BudgetExceeded, CapabilityMissing, GatewayError, UpstreamError
 from domain.ids import IdType, parse_id_of
 from domain.paging import Page, PageRequest
 from domain.records import Message, Scope
@@ -159,12 +159,14 @@ async def _asked_window(context: Context, at: ChatTarget, window: MessageWindow)
     status = SourceStatus(source=at.source)
     try:
         read = await read_messages(context, at, window)
-    except UpstreamError as error:
+    except (UpstreamError, CapabilityMissing) as error:
         copies = await context.store.messages.windows_many(context.organization.id, [at.key], window)
         copy = copies.get(at.key)
-        if copy is None or not copy.messages:
-            raise
         chat = await context.store.chats.get(context.organization.id, at.source.id, at.chat_id)
+        # Where nothing can be read, what was written is all there is; it may be nothing yet.
+        is_all = isinstance(error, CapabilityMissing) and chat is not None
+        if copy is None or not (copy.messages or is_all):
+            raise
         as_of = chat.as_of if chat is not None else None
         status = status_of_error(at.source, error).served_stale(as_of)
         return _Cut(copy.messages, copy.has_before, copy.has_after, copy.total), status
