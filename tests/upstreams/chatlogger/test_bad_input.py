@@ -76,7 +76,7 @@ async def clients() -> AsyncIterator[UpstreamClients]:
 
 def send(source: ChatSource) -> Awaitable[object]:
     new = NewMessage(id="m", reply_id="r", chat_id="1", role=MessageRole.USER, text="hi", parent_id=None)
-    return anext(source.send_message(new))  # type: ignore[arg-type]  # an async generator
+    return anext(source.send_message(new))
 
 
 OPERATIONS: dict[str, Callable[[ChatSource], Awaitable[object]]] = {

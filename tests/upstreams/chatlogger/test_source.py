@@ -1,6 +1,7 @@
 """What is particular to writing at ChatLogger, and to having one credential of two; each test is named after its quirk."""
 
 import json
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
@@ -368,7 +369,7 @@ async def test_api_key_alone_is_refused_everything_else_without_a_call() -> None
         async for _ in source.drain_chats(frozenset()):
             raise AssertionError
 
-    tries = {
+    tries: dict[Capability, Callable[[], Awaitable[object]]] = {
         C.LIST_CHATS: drain,
         C.READ_CHAT: lambda: source.get_chat("1"),
         C.LIST_MESSAGES: lambda: source.read_messages("1", MessageWindow(last=1)),
@@ -381,7 +382,7 @@ async def test_api_key_alone_is_refused_everything_else_without_a_call() -> None
     for capability, attempt in tries.items():
         assert not source.capabilities.can(capability)
         with pytest.raises(CapabilityMissing, match="`email` and `password`") as caught:
-            await attempt()  # type: ignore[operator]  # coroutines of several kinds
+            await attempt()
         assert caught.value.capability is capability
     with pytest.raises(CapabilityMissing):
         await source.list_chats(CREATED_DESC, None)
