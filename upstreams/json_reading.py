@@ -100,14 +100,21 @@ class Json:
 
 
 def loads(text: bytes | str) -> Any:
-    """JSON of any vendor. What orjson refuses (lone surrogates, NaN) Python's own parser reads; the surrogates are replaced."""
+    """JSON of any vendor. What orjson refuses (lone surrogates, NaN) Python's own parser reads; the surrogates are replaced.
+
+    Raises `ValueError` for everything else, also for what is nested more deeply than any answer is.
+    """
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
+        pass
+    try:
         value = json.loads(text)
         return json.loads(
             json.dumps(value, ensure_ascii=False).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         )
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def can_be_an_id(text: str) -> bool:
