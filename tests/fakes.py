@@ -97,7 +97,7 @@ class FakeSource:
     folders: list[Folder] = field(default_factory=list)
     hits: list[SearchHit] = field(default_factory=list)
     created: list[NewChat] = field(default_factory=list)
-    faults: deque[Fault] = field(default_factory=deque)
+    faults: deque[Fault | None] = field(default_factory=deque)
     says: str = "Hello yourself"
     half_replies: bool = False
     """After `Fault.AFTER` the reply is still being written."""

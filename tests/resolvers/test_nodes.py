@@ -8,9 +8,24 @@ import pytest
 
 from domain.errors import Forbidden, InvalidArgument, UpstreamUnavailable
 from domain.ids import IdType, folder_id, format_id
-from domain.records import GATEWAY, Chat, Folder, Message, Organization, Scope, Source, Visibility
+from domain.paging import PageRequest
+from domain.records import (
+    GATEWAY,
+    ApiKey,
+    AuditEntry,
+    Chat,
+    Folder,
+    Member,
+    Message,
+    Organization,
+    Role,
+    Scope,
+    Source,
+    Visibility,
+)
 from resolvers.folders import create_folder
 from resolvers.nodes import node, nodes
+from resolvers.organizations import add_member, audit_log, create_api_key
 from tests.builders import a_principal
 from tests.resolvers.conftest import Room, a_room
 from tests.resolvers.rooms import a_vendor, chat_id, message_id, shown, source_id
@@ -25,6 +40,17 @@ async def a_full_room(folder: Path) -> AsyncIterator[tuple[Room, dict[str, str]]
     async with a_room(folder, mine) as room:
         await shown(room)
         made = await create_folder(room.context(), name="F", parent_id=None, source_id=None, idempotency_key=None)
+        member = await add_member(
+            room.context(),
+            organization_id=format_id(IdType.ORGANIZATION, room.organization.id),
+            subject="ann",
+            issuer="https://id.example.com",
+            display_name=None,
+            role=Role.MEMBER,
+        )
+        key, _ = await create_api_key(room.context(), name="K", scopes=[Scope.READ], expires_at=None)
+        audit = await audit_log(room.context(), room.organization, PageRequest(first=1))
+        assert audit is not None
         yield (
             room,
             {
@@ -33,6 +59,9 @@ async def a_full_room(folder: Path) -> AsyncIterator[tuple[Room, dict[str, str]]
                 "Chat": chat_id(room),
                 "Message": message_id(room, "m0"),
                 "Folder": folder_id(GATEWAY, made.value.native_id),
+                "Member": format_id(IdType.MEMBER, member.id),
+                "ApiKey": format_id(IdType.API_KEY, key.id),
+                "AuditEntry": format_id(IdType.AUDIT_ENTRY, audit.rows[0].id),
             },
         )
 
@@ -40,7 +69,7 @@ async def a_full_room(folder: Path) -> AsyncIterator[tuple[Room, dict[str, str]]
 async def test_each_kind_is_found_by_its_id(folder: Path) -> None:
     async with a_full_room(folder) as (room, ids):
         found = await nodes(room.context(), list(ids.values()))
-        assert [type(one) for one in found] == [Organization, Source, Chat, Message, Folder]
+        assert [type(one) for one in found] == [Organization, Source, Chat, Message, Folder, Member, ApiKey, AuditEntry]
 
 
 async def test_private_source_and_all_in_it_is_null_to_others(folder: Path) -> None:

@@ -311,3 +311,31 @@ async def test_whatever_breaks_no_send_makes_two_messages_and_no_answer_is_false
         for text, message in succeeded:
             assert message is not None
             assert rows[message.native_id].text == text
+
+
+@pytest.mark.parametrize("seed", range(count(long=5)))
+async def test_whatever_breaks_a_late_send_is_one_message_or_none_and_never_falsely_failed(
+    folder: Path, seed: int
+) -> None:
+    """The sender was answered before; what became of it stands in the row."""
+    chance = random.Random(seed)
+    said = [chance.choice(["the same", "the same", f"text {n}"]) for n in range(count(long=40, least=10))]
+    async with a_chat_room(folder, replies_late=True, always_replies=True) as room:
+        failed = []
+        for text in said:
+            room.source.faults.extend([chance.choice([*Fault, None])] if chance.random() < 0.7 else [])
+            before = len(at_source(room))
+            sent = await say(room, text, reply=ReplyMode.STREAM)
+            if chance.random() < 0.5:
+                await shown(room)
+            await settled(room)
+            assert len(at_source(room)) - before <= 1
+            assert sent.message is not None
+            row = await room.gateway.store.messages.get(1, 1, "c1", sent.message.native_id)
+            if row is None or row.state is MessageState.FAILED or row.deleted_at is not None:
+                failed.append(len(at_source(room)) - before)
+        assert set(failed) <= {0}
+        rows = await shown(room)
+        for text in set(said):
+            complete = [row for row in rows if row.text == text and row.state is MessageState.COMPLETE]
+            assert len(complete) == len(at_source(room, text))
