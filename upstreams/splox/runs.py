@@ -145,7 +145,8 @@ class Runs:
         ending = run.telling.ending or MessageState.COMPLETE
         failure: UpstreamError | None = None
         reply: Message | None = None
-        for pause in _REPLY_PAUSES:
+        # What a broken-off run leaves behind may be nothing, so it is not waited for as long.
+        for pause in _REPLY_PAUSES if ending is MessageState.COMPLETE else _REPLY_PAUSES[:4]:
             await self._clock.sleep(pause)
             try:
                 question, reply = _exchange_in(run, (await self._history.newest(run.new.chat_id)).messages)
