@@ -225,7 +225,6 @@ class UpstreamClient:
             self._settle(course, succeeded=False)
             raise self._failures.timed_out(request, seconds, perhaps_executed=False) from error
         except SocketRefused as refused:
-            self._settle(course, succeeded=refused.status < 500)
             answer = httpx.Response(refused.status, headers=refused.headers, content=refused.body)
             raise (await self._refused(request, answer, course)).error from None
         except httpx.RequestError as error:
