@@ -30,6 +30,8 @@ from upstreams.redaction import Redactor
 from upstreams.sockets import Socket, SocketClosed
 
 _LOOKED_AT = 20
+_LONGEST_ANSWER = 4 * 1024 * 1024
+"""Characters that are followed; an answer without end must not fill the memory."""
 _POLICY_VIOLATION = 1008
 _PAUSES = (0.0, 0.1, 0.2, 0.4, 0.8, 1.5)
 _PAUSES_AFTER_A_BREAK = (*_PAUSES, 2.0, 2.0, 2.0, 2.0)
@@ -197,6 +199,9 @@ class Conversation:
         elif event.kind is EventKind.ERROR:
             turn.complaint = event.explanation
         elif event.kind is EventKind.TOKEN and event.text:
+            if len(turn.text) > _LONGEST_ANSWER:
+                turn.complaint = "the answer does not end"
+                return False
             turn.text += event.text
             return True
         return False

@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
 
 from domain.errors import (
     Conflict,
@@ -406,6 +408,23 @@ async def test_answer_that_takes_too_long_is_let_go() -> None:
     assert isinstance(error, UpstreamTimeout)
     assert "`reply_timeout_seconds`" in error.message
     assert place.tenant.open_sockets == 0
+
+
+async def test_answer_without_end_is_left() -> None:
+    async def script(tenant: Tenant, connection: ServerConnection) -> None:
+        chat_id, frame = await greet(tenant, connection)
+        tenant.store(chat_id, a_message("q", content=frame["content"]))
+        await say(connection, "message_received", message_id="q")
+        with suppress(ConnectionClosed):
+            while True:
+                await say(connection, "message_stream_token", token="x" * 500_000)
+                await asyncio.sleep(0)  # what is compressed so well never fills a buffer, and sending would not let anybody else run
+
+    async with with_socket(a_tenant(script)) as place:
+        last = (await sent(place))[-1]
+    assert last.reply is not None
+    assert last.reply.state is MessageState.FAILED
+    assert len(last.reply.text) < 5 * 1024 * 1024
 
 
 async def test_closing_the_iterator_closes_the_socket() -> None:

@@ -1,6 +1,7 @@
 """Lexicon through a gateway, over real sockets: one user in Lexicon's own order, and a chat that is longer than a page."""
 
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
 
@@ -77,7 +78,7 @@ async def test_messages_of_a_long_chat_keep_their_ids(client: Client) -> None:
         sent = await client.do(SEND, input={"chatId": chat_id, "text": "And now?", "reply": "WAIT"})
         assert sent["reply"]["state"] == "COMPLETE"
         told += [sent["message"]["id"], sent["reply"]["id"]]
-    pages: list[dict] = []
+    pages: list[dict[str, Any]] = []
     before = None
     while True:
         found = (await client.ask(PAGE, id=chat_id, before=before))["chat"]["messages"]
