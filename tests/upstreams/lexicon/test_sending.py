@@ -418,7 +418,9 @@ async def test_answer_without_end_is_left() -> None:
         with suppress(ConnectionClosed):
             while True:
                 await say(connection, "message_stream_token", token="x" * 500_000)
-                await asyncio.sleep(0)  # what is compressed so well never fills a buffer, and sending would not let anybody else run
+                await asyncio.sleep(
+                    0
+                )  # what is compressed so well never fills a buffer, and sending would not let anybody else run
 
     async with with_socket(a_tenant(script)) as place:
         last = (await sent(place))[-1]
