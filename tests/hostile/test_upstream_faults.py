@@ -15,7 +15,6 @@ from starlette.types import ASGIApp
 
 from domain.ids import IdType
 from simulators import kodey
-from simulators.control import Control
 from simulators.faults import Fault
 from simulators.serving import running
 from tests.client import Client
