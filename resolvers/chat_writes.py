@@ -138,12 +138,20 @@ def _check_new(context: Context, target: SourceTarget, request: CreateChat) -> N
     check_tags(request.tags)
     for index, message in enumerate(request.messages):
         check_text(message.text, ("messages", str(index), "text"))
-    user_ids = target.source.options.get("user_ids")
-    if request.user_id is not None and user_ids is not None and request.user_id not in user_ids:
+    if request.user_id is not None and not _may_act_for(context, target, request.user_id):
         raise InvalidArgument(
             f"{target.source.key} may not act for this user. Its option `user_ids` names those that it may act for.",
             path=("userId",),
         )
+
+
+def _may_act_for(context: Context, target: SourceTarget, user_id: str) -> bool:
+    """Whether the options name the user, or say that it is whoever asks. A source whose options say nothing of users decides by itself."""
+    options = target.source.options
+    if "user_ids" not in options and "user_id" not in options:
+        return True
+    own = context.principal.subject if options.get("user_id") == "viewer" else options.get("user_id")
+    return user_id == own or user_id in options.get("user_ids", ())
 
 
 def _new_chat(context: Context, target: SourceTarget, request: CreateChat, folder: FolderRef | None) -> NewChat:

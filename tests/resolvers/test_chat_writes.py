@@ -378,6 +378,34 @@ async def test_user_is_the_viewer_where_the_source_says_so(folder: Path) -> None
         assert room.source.created[0].user_id == "ann"
 
 
+@pytest.mark.parametrize(
+    ("options", "asked", "is_allowed"),
+    [
+        ({"user_id": "viewer"}, "ann", True),
+        ({"user_id": "viewer"}, "eve", False),
+        ({"user_id": "viewer", "user_ids": ["eve"]}, "eve", True),
+        ({"user_id": "robot", "user_ids": ["eve"]}, "robot", True),
+        ({"user_id": "robot"}, "ann", False),
+        ({}, "anybody", True),
+    ],
+)
+async def test_user_that_is_asked_for_is_one_of_the_options_or_the_viewer(
+    folder: Path, options: dict[str, Any], asked: str, is_allowed: bool
+) -> None:
+    """With `viewer` alone, anybody could have created chats in the name of everybody."""
+    async with a_chat_room(folder, record={"options": options}) as room:
+        context = room.context(principal=a_principal(subject="ann"))
+        request = CreateChat(source_id=source_id(1), user_id=asked)
+        if is_allowed:
+            await create_chat(context, request)
+            assert room.source.created[0].user_id == asked
+            return
+        with pytest.raises(InvalidArgument) as caught:
+            await create_chat(context, request)
+        assert caught.value.path == ("userId",)
+        assert room.source.calls == []
+
+
 async def test_created_chat_is_news_and_keeps_here_what_the_source_cannot(folder: Path) -> None:
     kept = levels(RENAME_CHAT=overlay(), TAG_CHAT=overlay(), EDIT_METADATA=overlay())
     async with a_chat_room(folder, also=kept) as room:
