@@ -264,3 +264,16 @@ async def test_message_that_comes_twice_is_shown_once() -> None:
     rows = a_history(3)[::-1]
     source, _ = an_account(Splox(answers={"GET /chat-history/c/paginated": lambda: an_answer([*rows, *rows])}))
     assert ids(await read(source, MessageWindow(last=10))) == ["m0000", "m0001", "m0002"]
+
+
+async def test_first_message_of_a_window_has_its_parent_though_a_page_ends_there() -> None:
+    """The same message must read alike in every window: another parent would look like an edit."""
+    source, _ = an_account(Splox(messages=a_history(450)))
+    newest = await read(source, MessageWindow(last=200))
+    assert (len(newest.messages), newest.messages[0].native_id, newest.messages[0].parent_id) == (
+        200,
+        "m0250",
+        "m0249",
+    )
+    older = await read(source, MessageWindow(last=199, before="m0250"))
+    assert (len(older.messages), older.messages[0].native_id, older.messages[0].parent_id) == (199, "m0051", "m0050")
