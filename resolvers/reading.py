@@ -126,7 +126,8 @@ async def see_messages(context: Context, target: ChatTarget, read: MessagesRead)
         chat_id=target.chat_id,
         messages=read.messages,
         started_at=read.started_at,
-        is_whole=read.is_complete,
+        # A row that could not be understood is not gone.
+        is_whole=read.is_complete and not read.skipped,
         includes_newest=read.is_complete or not read.has_after,
         active_leaf=read.active_leaf,
     )
