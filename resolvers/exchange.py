@@ -33,6 +33,8 @@ from storage.messages import MessagesSeen
 _SAVE_EVERY = timedelta(milliseconds=250)
 _SAVE_CHARACTERS = 4096
 _NEWEST = MessageWindow(last=1)
+_AFTER_OURS = MessageWindow(last=20)
+"""Wide enough to hold what was just sent, with its answer and what others wrote since, where a source pages its messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +207,7 @@ class Exchange:
     async def _look_up(self) -> tuple[Progress | None, bool]:
         """Our message and the reply to it in a fresh reading, None when they are not there; and whether the reading could tell."""
         try:
-            read = await read_messages(self._context, self._target, _NEWEST)
+            read = await read_messages(self._context, self._target, _AFTER_OURS)
         except GatewayError:
             return None, False
         if read is None:

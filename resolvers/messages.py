@@ -12,7 +12,7 @@ from domain.source import MessagesRead, MessageWindow
 from domain.tree import branch_path, by_id, children_of, cut
 from resolvers.chats import ChatKey, open_all
 from resolvers.context import Context
-from resolvers.reading import read_messages
+from resolvers.reading import native_message_id, read_messages, under_known_ids
 from resolvers.statuses import SourceStatus, status_of_error
 from resolvers.targets import ChatTarget, SourceTarget, not_found
 
@@ -244,7 +244,24 @@ async def load_message(context: Context, keys: Sequence[MessageKey]) -> list[Mes
             found.append(copy or tree)
         else:
             found.append(copy if key[0] in targets and targets[key[0]].capabilities.reads_from_store else None)
-    return found
+    return list(
+        await asyncio.gather(*(_or_asked(context, targets, key, one) for key, one in zip(keys, found, strict=True)))
+    )
+
+
+async def _or_asked(
+    context: Context, targets: Mapping[int, SourceTarget], key: MessageKey, found: Message | BaseException | None
+) -> Message | BaseException | None:
+    """What was found, or what a source says that pages messages: a reading of its newest ones does not show the old ones."""
+    target = targets.get(key[0])
+    if found is not None or target is None or target.capabilities.max_page is None:
+        return found
+    at = ChatTarget(target.source, target.live, key[1])
+    try:
+        message = await target.live.get_message(key[1], await native_message_id(context, at, key[2]))
+    except GatewayError as error:
+        return error
+    return (await under_known_ids(context, at, [message]))[0] if message is not None else None
 
 
 async def load_siblings(context: Context, keys: Sequence[MessageKey]) -> list[list[Message] | BaseException | None]:

@@ -17,7 +17,8 @@ from storage.database import Transaction
 from storage.intents import Intent, IntentState
 from storage.messages import MessagesSeen
 
-_NEWEST = MessageWindow(last=1)
+_AFTER_OURS = MessageWindow(last=20)
+"""Wide enough to hold what was sent last, where a source pages its messages."""
 
 
 async def recover(gateway: Gateway) -> int:
@@ -102,7 +103,7 @@ async def _target(context: Context, source_id: int, chat_id: str) -> ChatTarget 
 
 async def _shown(context: Context, target: ChatTarget) -> dict[str, Message] | None:
     try:
-        read = await read_messages(context, target, _NEWEST)
+        read = await read_messages(context, target, _AFTER_OURS)
     except GatewayError:
         return None
     return by_id(read.messages) if read is not None else {}
