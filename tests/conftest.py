@@ -3,7 +3,7 @@
 import pytest
 
 # What tests share asserts too: its failures shall show both sides.
-pytest.register_assert_rewrite("tests.upstreams.live_contract", "tests.client", "tests.open_webui")
+pytest.register_assert_rewrite("tests.cells", "tests.client", "tests.open_webui", "tests.upstreams.live_contract")
 
 
 @pytest.fixture(scope="session")
