@@ -9,7 +9,7 @@ from domain.errors import InvalidArgument
 from domain.records import Chat, Message, MessageRole, Scope
 from domain.source import MessageWindow
 from domain.tree import branch_path, by_id
-from resolvers.chat_writes import CreateChat, FirstMessageInput, create_chat
+from resolvers.chat_creation import CreateChat, FirstMessageInput, create_chat
 from resolvers.context import Context
 from resolvers.reading import read_chat, read_messages
 from resolvers.targets import SourceTarget, chat_target, not_found, source_target

@@ -2,7 +2,7 @@
 
 import strawberry
 
-from resolvers import chat_writes, copying
+from resolvers import chat_creation, copying
 from schema.arguments import listed
 from schema.attachment_input import AttachmentInput, attachments_of
 from schema.enums import MessageRole
@@ -17,9 +17,9 @@ class NewMessageInput:
     attachments: list[AttachmentInput] | None = strawberry.field(default=None, description="Files that belong to it.")
     metadata: JSON | None = strawberry.field(default=None, description="What to attach to it.")
 
-    def of_resolvers(self) -> chat_writes.FirstMessageInput:
+    def of_resolvers(self) -> chat_creation.FirstMessageInput:
         """As resolvers take it."""
-        return chat_writes.FirstMessageInput(
+        return chat_creation.FirstMessageInput(
             role=self.role, text=self.text, attachments=attachments_of(self.attachments), metadata=self.metadata
         )
 
@@ -49,9 +49,9 @@ class CreateChatInput:
     )
     idempotency_key: str | None = strawberry.field(default=None, description=IDEMPOTENCY_KEY)
 
-    def of_resolvers(self) -> chat_writes.CreateChat:
+    def of_resolvers(self) -> chat_creation.CreateChat:
         """As resolvers take it."""
-        return chat_writes.CreateChat(
+        return chat_creation.CreateChat(
             source_id=self.source_id,
             title=self.title,
             agent=self.agent,

@@ -2,7 +2,7 @@
 
 import strawberry
 
-from resolvers import chat_writes, copying
+from resolvers import chat_creation, chat_writes, copying
 from schema.arguments import Info, Input
 from schema.chat import Chat
 from schema.chat_inputs import (
@@ -39,7 +39,7 @@ from schema.mutation_parts import changed, mutation
 class ChatMutations:
     @mutation("Start a chat at a source.")
     async def create_chat(self, info: Info, input: Input[CreateChatInput]) -> CreateChatPayload:
-        done = await chat_writes.create_chat(info.context, input.of_resolvers())
+        done = await chat_creation.create_chat(info.context, input.of_resolvers())
         return CreateChatPayload(chat=Chat.of(done.value), replayed=done.replayed)
 
     @mutation("Change a chat. A field that is left out stays as it is; null empties it.")

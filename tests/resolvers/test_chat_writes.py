@@ -21,10 +21,8 @@ from domain.errors import (
 )
 from domain.ids import IdType, folder_id, format_id
 from domain.records import GATEWAY, Chat, EventKind, Folder, FolderRef, MessageRole, Role
+from resolvers.chat_creation import CreateChat, FirstMessageInput, create_chat
 from resolvers.chat_writes import (
-    CreateChat,
-    FirstMessageInput,
-    create_chat,
     delete_chat,
     mark_chat_read,
     move_chat,

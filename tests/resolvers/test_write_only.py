@@ -9,7 +9,8 @@ from domain.capabilities import Capability, unsupported
 from domain.errors import CapabilityMissing, OutcomeUnknown, SourceStatusCode
 from domain.paging import PageRequest
 from domain.records import MessageState
-from resolvers.chat_writes import CreateChat, create_chat, update_chat
+from resolvers.chat_creation import CreateChat, create_chat
+from resolvers.chat_writes import update_chat
 from resolvers.chats import ChatFilter, chats, get_chat
 from resolvers.messages import MessageQuery, load_messages
 from tests.builders import a_source
