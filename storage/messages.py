@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from domain.paging import micros
-from domain.records import Chat, EventKind, Message
+from domain.records import Chat, EventKind, Message, MessageState
 from domain.tree import by_id
 from storage import sqlite
 from storage.chats import SEEN_EVERY, Chats, ChatsSeen
@@ -243,6 +243,8 @@ class Messages(MessageReads):
         is_changed = digest != row.content_hash
         if not is_changed and not _tells_other_times(row, message):
             return
+        if row.is_own and not seen.is_own_write and _was_composed_before_the_end(row, message):
+            return
         if row.is_own_and_unfinished:
             # Whoever follows the reply is ahead of any reading of it, until one says how it ended.
             if not seen.is_own_write and not message.state.is_final:
@@ -374,6 +376,16 @@ def _bare_chat(seen: MessagesSeen) -> ChatsSeen:
 def _has_vanished(row: KnownMessage, seen: MessagesSeen) -> bool:
     is_settled = not row.is_own_and_unfinished
     return row.deleted_at is None and is_settled and row.changed_at <= micros(seen.started_at)
+
+
+def _was_composed_before_the_end(row: KnownMessage, message: Message) -> bool:
+    """Whether a row of ours that has ended is shown as it was in advance: readings are completed with own rows that the source
+    does not show yet, and such a reading may have begun while the end was under way to the disk. No vendor says `PENDING`.
+    """
+    if not MessageState(row.state).is_final:
+        return False
+    is_empty_reply = message.state is MessageState.STREAMING and not message.text
+    return message.state is MessageState.PENDING or (is_empty_reply and row.state == MessageState.FAILED)
 
 
 def _tells_other_times(row: KnownMessage, message: Message) -> bool:

@@ -69,6 +69,18 @@ async def test_whoever_writes_first_gets_the_announced_detail(world: World) -> N
     assert [dict(event.detail) for event in await world.events()] == [{"principal": "key:1"}, {}]
 
 
+@pytest.mark.parametrize("end", [MessageState.FAILED, MessageState.COMPLETE])
+async def test_a_reading_does_not_undo_the_end_of_an_own_message(world: World, end: MessageState) -> None:
+    """It was completed with the row as it was in advance, and began after its end was weighed but before that was committed."""
+    await world.see(world.chat())
+    await world.see_messages(world.message("m", state=MessageState.PENDING), is_whole=False, is_own_write=True)
+    await world.see_messages(world.message("m", state=end), is_whole=False, is_own_write=True)
+    observed = await world.see_messages(world.message("m", state=MessageState.PENDING), started=1000)
+    found = await get(world, "m")
+    assert found is not None
+    assert (found.state, observed.changed) == (end, ())
+
+
 async def test_the_same_content_is_nothing(world: World) -> None:
     await world.see(world.chat())
     message = world.message("m", metadata={"b": 1, "a": [2]}, parts=(Part(kind=PartKind.TEXT, text="x"),))
