@@ -108,6 +108,14 @@ async def test_chat_that_was_perhaps_made_is_not_said_to_have_failed(faulty: Fau
         assert len(control_of(faulty, name).calls.named("create_chat")) == made == 1
 
 
+async def ended_intent(faulty: Faulty, message: str) -> list[tuple]:
+    """The state of the intent of a message, once it is not open any more."""
+    while True:
+        if ended := stored(faulty, "SELECT state FROM intent WHERE message_id = ? AND state <> 'OPEN'", message):
+            return ended
+        await asyncio.sleep(0.05)  # another process writes it; there is nothing to wait on
+
+
 @pytest.mark.parametrize("name", [name for name in FAULTS if name != "e429-retry-after"])
 async def test_message_ends_as_failed_or_stays_pending(faulty: Faulty, client: Client, name: str) -> None:
     """FAILED only where the vendor surely has it not; its text is kept for whoever wrote it. Sent once at most."""
@@ -127,11 +135,7 @@ async def test_message_ends_as_failed_or_stays_pending(faulty: Faulty, client: C
         return
     message, reply = payload["message"]["id"], payload["reply"]["id"]
     ids = (parse_id(message).parts[1], parse_id(reply).parts[1])
-    async with asyncio.timeout(8):
-        while not (
-            ended := stored(faulty, "SELECT state FROM intent WHERE message_id = ? AND state <> 'OPEN'", ids[0])
-        ):
-            await asyncio.sleep(0.05)  # noqa: ASYNC110  another process writes it: there is nothing to wait on
+    ended = await asyncio.wait_for(ended_intent(faulty, ids[0]), 8)
     assert ended == [("UNKNOWN" if code == UNKNOWN else "FAILED",)] or ended == [("DONE",)]
     read = "query ($ids: [ID!]!) { nodes(ids: $ids) { ... on Message { state text deletedAt } } }"
     for _ in range(3):
