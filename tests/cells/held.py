@@ -97,11 +97,6 @@ def of_chatlogger(state: State) -> list[HeldChat]:
 
 def of_splox(state: State) -> list[HeldChat]:
     listed = {splox.ASSISTANT.workflow_id, splox.SLOW.workflow_id}
-
-    def is_shown(chat: State) -> bool:
-        mine = chat["user_id"] == splox.OWNER.user_id
-        return chat["resource_id"] in listed or (chat["resource_id"] == splox.AGENT_ID and mine)
-
     return [
         _line(
             chat["id"],
@@ -117,7 +112,7 @@ def of_splox(state: State) -> list[HeldChat]:
             ),
         )
         for chat in state["chats"]
-        if is_shown(chat)
+        if chat["resource_id"] in listed
     ]
 
 

@@ -46,7 +46,11 @@ VENDORS: Mapping[str, Vendor] = {
         lambda: splox.create_app(switches=splox.Switches(runs_per_minute=1000, word_ms=20, slow_word_ms=100)),
         chat={"agent": splox.ASSISTANT.workflow_id},
         slow={"agent": splox.SLOW.workflow_id},
-        options={"runs_per_minute": 1000},
+        # Without the agent: under the type `api` the chats of others are listed for it, and cannot be opened.
+        options={
+            "runs_per_minute": 1000,
+            "resources": [{"id": flow.workflow_id, "type": "workflow"} for flow in (splox.ASSISTANT, splox.SLOW)],
+        },
     ),
     "lexicon": Vendor(
         lambda: lexicon.create_app(switches=lexicon.Switches(token_ms=20)), chat={"userId": lexicon.SEEDED_USERS[0]}
@@ -208,11 +212,11 @@ class Subject:
 
     # Through GraphQL
 
-    async def do(self, name: str, selection: str = "", **fields: Any) -> dict[str, Any]:
+    async def do(self, name: str, selection: str = "", /, **fields: Any) -> dict[str, Any]:
         """The payload of a mutation that must succeed."""
         return await self.us.do(mutation(name, selection), input=fields)
 
-    async def refused(self, name: str, **fields: Any) -> dict[str, Any]:
+    async def refused(self, name: str, /, **fields: Any) -> dict[str, Any]:
         """The only user error of a mutation."""
         return await self.us.refused(mutation(name), input=fields)
 
