@@ -67,7 +67,7 @@ async def load_messages(context: Context, queries: Sequence[MessageQuery]) -> li
         status = SourceStatus(source=target.source)
         try:
             if target.capabilities.reads_from_store:
-                page = stored.get(query)
+                page = stored.get(query) if window.branch is None else await _stored_branch(context, at, window)
             else:
                 page, status = await _asked_window(context, at, window)
         except GatewayError as error:
@@ -142,7 +142,8 @@ async def _stored_windows(
     groups: dict[MessageWindow, list[MessageQuery]] = {}
     for query in queries:
         window, target = windows[query], targets.get(query.chat[0])
-        if target is not None and target.capabilities.reads_from_store and isinstance(window, MessageWindow):
+        is_stored = target is not None and target.capabilities.reads_from_store
+        if is_stored and isinstance(window, MessageWindow) and window.branch is None:
             groups.setdefault(window, []).append(query)
     found: dict[MessageQuery, _Cut] = {}
     for window, members in groups.items():
@@ -155,13 +156,20 @@ async def _stored_windows(
     return found
 
 
+async def _stored_branch(context: Context, at: ChatTarget, window: MessageWindow) -> _Cut | None:
+    """Another path than the active one, of what the store knows; None when it knows nothing of the chat."""
+    messages = await context.store.messages.tree(context.organization.id, *at.key)
+    if not messages:
+        return None
+    return cut_read(MessagesRead(messages=messages, started_at=context.now(), is_complete=True), window)
+
+
 async def _asked_window(context: Context, at: ChatTarget, window: MessageWindow) -> tuple[_Cut | None, SourceStatus]:
     status = SourceStatus(source=at.source)
     try:
         read = await read_messages(context, at, window)
     except (UpstreamError, CapabilityMissing) as error:
-        copies = await context.store.messages.windows_many(context.organization.id, [at.key], window)
-        copy = copies.get(at.key)
+        copy = await _copied_window(context, at, window)
         chat = await context.store.chats.get(context.organization.id, at.source.id, at.chat_id)
         # Where nothing can be read, what was written is all there is; it may be nothing yet.
         is_all = isinstance(error, CapabilityMissing) and chat is not None
@@ -169,10 +177,18 @@ async def _asked_window(context: Context, at: ChatTarget, window: MessageWindow)
             raise
         as_of = chat.as_of if chat is not None else None
         status = status_of_error(at.source, error).served_stale(as_of)
-        return _Cut(copy.messages, copy.has_before, copy.has_after, copy.total), status
+        return copy, status
     if read is None:
         return None, status
     return cut_read(read, window), status
+
+
+async def _copied_window(context: Context, at: ChatTarget, window: MessageWindow) -> _Cut | None:
+    if window.branch is not None:
+        return await _stored_branch(context, at, window)
+    copies = await context.store.messages.windows_many(context.organization.id, [at.key], window)
+    copy = copies.get(at.key)
+    return _Cut(copy.messages, copy.has_before, copy.has_after, copy.total) if copy is not None else None
 
 
 def cut_read(read: MessagesRead, window: MessageWindow) -> _Cut:
