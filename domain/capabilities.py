@@ -122,6 +122,8 @@ class Capabilities:
     """A message cannot be sent without an answer being made."""
     absence_proves_not_sent: bool = False
     """A message that a complete read does not show was never accepted, so sending it again is safe."""
+    tells_endings: bool = True
+    """A reading shows how an answer ended. Where it does not, what was learnt while it was written stays: stopped, or failed."""
     clock_tick: timedelta = field(default=timedelta(microseconds=1))
     """Resolution of the vendor's times: two changes within it look like one."""
 

@@ -13,7 +13,7 @@ from domain.records import Chat, Folder, Message
 from domain.source import MessagesRead, MessageWindow, SourcePage
 from resolvers.context import Context
 from resolvers.overlays import complete_rows, lay_over
-from resolvers.settling import own_rows_settled, renamed
+from resolvers.settling import endings_kept, own_rows_settled, renamed
 from resolvers.targets import ChatTarget, SourceTarget
 from storage.chats import ChatsSeen
 from storage.database import Transaction
@@ -90,6 +90,8 @@ async def read_messages(context: Context, target: ChatTarget, window: MessageWin
         return read
     if not target.capabilities.takes_message_ids:
         read = await own_rows_settled(context, target, read)
+    if not target.capabilities.tells_endings:
+        read = await endings_kept(context, target, read)
     await see_messages(context, target, read)
     return read
 

@@ -10,7 +10,7 @@ yet is appended.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from domain.records import Message, MessageRole
+from domain.records import Message, MessageRole, MessageState
 from domain.source import MessagesRead
 from domain.tree import by_id, newest_leaf
 from resolvers.context import Context
@@ -42,6 +42,26 @@ async def own_rows_settled(context: Context, target: ChatTarget, read: MessagesR
         return replace(read, messages=shown, active_leaf=leaf)
     waiting, leaf = _appended(shown, waiting, leaf if leaf is not None else _end(read, shown))
     return replace(read, messages=[*shown, *waiting], active_leaf=leaf)
+
+
+async def endings_kept(context: Context, target: ChatTarget, read: MessagesRead) -> MessagesRead:
+    """The reading of a source that shows no endings, with those that are known: an answer that was stopped does not become a complete one."""
+    asked = [(*target.key, message.native_id) for message in read.messages if message.role is MessageRole.ASSISTANT]
+    known = await context.store.messages.get_many(context.organization.id, asked)
+    kept = {
+        native_id: row.state
+        for (_, _, native_id), row in known.items()
+        if row.state in (MessageState.CANCELLED, MessageState.FAILED) and row.deleted_at is None
+    }
+    if not kept:
+        return read
+    shown = [
+        replace(message, state=kept[message.native_id])
+        if message.native_id in kept and message.state is MessageState.COMPLETE
+        else message
+        for message in read.messages
+    ]
+    return replace(read, messages=shown)
 
 
 def _end(read: MessagesRead, shown: Sequence[Message]) -> str | None:

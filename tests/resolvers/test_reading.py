@@ -9,7 +9,7 @@ from domain.errors import BadCursor, BudgetExceeded, NotFound, SourceStatusCode,
 from domain.ids import chat_id as global_chat_id
 from domain.ids import message_id as global_message_id
 from domain.paging import PageRequest
-from domain.records import Message, MessageRole, Role, Scope
+from domain.records import Message, MessageRole, MessageState, Role, Scope
 from domain.source import MessagesRead, MessageWindow
 from resolvers.chats import get_chat, load_unread_counts, version_of, viewer_can
 from resolvers.context import Context, Tuning, utc_now
@@ -22,6 +22,7 @@ from resolvers.messages import (
     load_messages,
     load_siblings,
 )
+from storage.messages import MessagesSeen
 from tests.builders import a_message, at
 from tests.resolvers.conftest import Room, a_room
 from tests.resolvers.rooms import a_chat_room, a_vendor, chat_id, logged, message_id, shown, texts
@@ -175,6 +176,34 @@ async def test_branch_is_another_path(folder: Path) -> None:
             await page(room, last=9, branch=message_id(room, "m9"))
         with pytest.raises(NotFound):
             await page(room, last=9, branch=chat_id(room))
+        room.source.fails = DOWN
+        assert words(await page(room, last=9, branch=message_id(room, "m1"))) == ["Question", "First answer"]
+
+
+async def test_answer_that_was_stopped_stays_so_where_the_source_does_not_show_it(folder: Path) -> None:
+    """The row is ours: it was followed until it was stopped. Afterwards the source shows an answer like any other."""
+    async with a_chat_room(folder, "Question", "Half an", tells_endings=False) as room:
+        stopped = replace(room.source.messages["c1"][1], state=MessageState.CANCELLED)
+        await room.gateway.store.database.write(
+            lambda tx: room.gateway.store.messages.observe(
+                tx,
+                MessagesSeen(
+                    organization_id=1,
+                    source_id=1,
+                    chat_id="c1",
+                    messages=[stopped],
+                    started_at=utc_now(),
+                    is_whole=False,
+                    includes_newest=False,
+                    is_own_write=True,
+                ),
+            )
+        )
+        assert [row.state for row in (await page(room, last=9)).page.rows] == [
+            MessageState.COMPLETE,
+            MessageState.CANCELLED,
+        ]
+        assert [kind for kind, _ in await logged(room)] == ["MESSAGE_UPDATED"]
 
 
 async def test_relatives_of_a_message(folder: Path) -> None:

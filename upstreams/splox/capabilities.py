@@ -61,4 +61,5 @@ CAPABILITIES = Capabilities(
     version_fields=("title", "agent", "created_at"),
     max_page=PAGE_MESSAGES,
     always_replies=True,
+    tells_endings=False,  # a message's `status` may be null
 )
