@@ -149,7 +149,9 @@ class SourceStatus:
     stale: bool = strawberry.field(
         description="The rows of this source come from the gateway's copy and may be outdated."
     )
-    as_of: datetime | None = strawberry.field(description="How new the rows are when they come from the gateway's copy, stale or read whole a moment ago; else null.")
+    as_of: datetime | None = strawberry.field(
+        description="How new the rows are when they come from the gateway's copy, stale or read whole a moment ago; else null."
+    )
     retry_after_ms: int | None = strawberry.field(
         description=("When it makes sense to ask again, in milliseconds from now, or null when that is not known.")
     )
