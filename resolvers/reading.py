@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from domain.errors import UpstreamError
+from domain.errors import UnexpectedAnswer, UpstreamError
 from domain.records import Chat, Folder, Message
 from domain.source import MessagesRead, MessageWindow, SourcePage
 from resolvers.context import Context
@@ -27,6 +27,14 @@ async def read_chat(context: Context, target: ChatTarget) -> Chat | None:
     if chat is None:
         await _settle_absence(context, target)
         return None
+    if chat.native_id != target.chat_id:
+        raise UnexpectedAnswer(
+            f"{target.source.key}: get chat was answered with another chat than the one that was asked for. "
+            "Check `base_url`, and whether something between here and the vendor keeps answers.",
+            source_id=target.source.id,
+            operation="get_chat",
+            json_path="$.id",
+        )
     return await see_chat(context, target, chat, started_at=started_at)
 
 
