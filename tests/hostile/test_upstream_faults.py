@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 
 from domain.ids import IdType
 from simulators import kodey
+from simulators.control import Control
 from simulators.faults import Fault
 from simulators.serving import running
 from tests.client import Client
@@ -206,6 +207,24 @@ async def test_silent_source_costs_the_deadline_and_no_more(client: Client) -> N
     assert time.monotonic() - started < 1.5
     assert statuses["silent"]["code"] in ("TIMEOUT", "CIRCUIT_OPEN")
     assert (statuses["good"]["code"], len(found) > 5) == ("OK", True)
+
+
+async def test_answer_about_another_chat_is_not_passed_on(faulty: Faulty, client: Client) -> None:
+    """As from a cache that mixes up addresses: a client would file the one under the id of the other."""
+    good = faulty.vendors["good"]
+    assert isinstance(good, Control)
+    good.faults.add(fault(operation="get_chat", body={**OTHER, "teamId": "t", "messages": []}))
+    chats = [
+        forged_id(IdType.CHAT, short_of(await source_id(client, "good")), native)
+        for native in ("unseen", "chat_seed00")
+    ]
+    await listed(client, "good")
+    unseen, seen = [await client.post(ONE, id=chat) for chat in chats]
+    good.faults.clear()
+    assert unseen["data"] == {"chat": None}
+    assert unseen["errors"][0]["extensions"]["code"] == CHANGED
+    assert_clean(unseen["errors"][0]["message"])
+    assert seen["data"] == {"chat": {"nativeId": "chat_seed00"}}  # the gateway's copy answers
 
 
 async def test_all_faults_at_once_leave_the_good_source_whole(client: Client) -> None:
