@@ -5,8 +5,9 @@ word) and `fake-error` (fails), as the simulator has them.
 """
 
 import os
+import uuid
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -36,6 +37,24 @@ class Story:
 
     client: Client
     source_id: str
+    made: list[tuple[str, str]] = field(default_factory=list)
+    """(mutation, id) of what was made, so that a real server is left as it was found."""
+
+    async def clean_up(self) -> None:
+        """Delete what was made; what a test deleted itself is not found, and that is well."""
+        for kind, id_ in reversed(self.made):
+            if kind == "folder":
+                fields = {"folderId": id_, "contents": "KEEP_CHATS"}
+                await self.client.ask(_mutation("deleteFolder", ""), input=fields)
+            else:
+                await self.client.ask(_mutation("deleteChat", ""), input={"chatId": id_})
+
+    async def new_folder(self, answer: str = "id", **fields: Any) -> dict[str, Any]:
+        """A folder for this test alone."""
+        payload = await self.write("createFolder", f"folder {{ {answer} }}", **fields)
+        self.made.append(("folder", payload["folder"]["id"]))
+        folder: dict[str, Any] = payload["folder"]
+        return folder
 
     async def chat(self, chat_id: str) -> dict[str, Any] | None:
         data = await self.client.ask(f"query ($id: ID!) {{ chat(id: $id) {{ {CHAT} }} }}", id=chat_id)
@@ -53,7 +72,14 @@ class Story:
         payload = await self.write(
             "createChat", "chat { id }", sourceId=self.source_id, title=title, agent="fake-gpt", **fields
         )
-        return payload["chat"]["id"]
+        self.made.append(("chat", payload["chat"]["id"]))
+        chat_id: str = payload["chat"]["id"]
+        return chat_id
+
+
+def a_name(start: str) -> str:
+    """A name that nobody at a real server has taken: folders of one name in one place are refused there."""
+    return f"{start} {uuid.uuid4().hex[:8]}"
 
 
 def _mutation(name: str, answer: str) -> str:
@@ -94,7 +120,9 @@ def gateway(place: tuple[str, str]) -> Iterator[Any]:
 async def story(gateway: Any) -> AsyncIterator[Story]:
     async with a_client(gateway) as client:
         sources = await client.ask("{ sources { id key } }")
-        yield Story(client, next(source["id"] for source in sources["sources"] if source["key"] == "webui"))
+        story = Story(client, next(source["id"] for source in sources["sources"] if source["key"] == "webui"))
+        yield story
+        await story.clean_up()
 
 
 async def test_source_says_that_it_is_well(story: Story) -> None:
@@ -163,12 +191,10 @@ async def test_saying_the_same_twice_changes_nothing(story: Story) -> None:
 
 
 async def test_folders_nest_hold_chats_and_go(story: Story) -> None:
-    made = await story.write(
-        "createFolder", "folder { id origin source { key } }", name="Outer", sourceId=story.source_id
-    )
-    outer = made["folder"]["id"]
-    assert (made["folder"]["origin"], made["folder"]["source"]) == ("NATIVE", {"key": "webui"})
-    inner = (await story.write("createFolder", "folder { id parent { id } }", name="Inner", parentId=outer))["folder"]
+    made = await story.new_folder("id origin source { key }", name=a_name("Outer"), sourceId=story.source_id)
+    outer = made["id"]
+    assert (made["origin"], made["source"]) == ("NATIVE", {"key": "webui"})
+    inner = await story.new_folder("id parent { id }", name="Inner", parentId=outer)
     assert inner["parent"] == {"id": outer}
     chat_id = await story.new_chat("Filed")
     await story.write("setChatPinned", "chat { pinned }", chatId=chat_id, pinned=True)
@@ -180,21 +206,22 @@ async def test_folders_nest_hold_chats_and_go(story: Story) -> None:
     assert inside["chats"]["nodes"] == [{"id": chat_id}]
     circle = await story.refused("updateFolder", folderId=outer, parentId=inner["id"])
     assert (circle["code"], circle["path"]) == ("INVALID_ARGUMENT", ["input", "parentId"])
-    renamed = await story.write("updateFolder", "folder { name }", folderId=outer, name="Renamed")
-    assert renamed["folder"]["name"] == "Renamed"
+    name = a_name("Renamed")
+    renamed = await story.write("updateFolder", "folder { name }", folderId=outer, name=name)
+    assert renamed["folder"]["name"] == name
     await story.write("deleteFolder", "deletedFolderId", folderId=outer, contents="KEEP_CHATS")
     chat = await story.chat(chat_id)
     assert chat is not None
     assert chat["folder"] is None
-    other = (await story.write("createFolder", "folder { id }", name="Doomed", sourceId=story.source_id))["folder"]
+    other = await story.new_folder(name=a_name("Doomed"), sourceId=story.source_id)
     await story.write("moveChat", "chat { id }", chatId=chat_id, folderId=other["id"])
     await story.write("deleteFolder", "deletedFolderId", folderId=other["id"], contents="DELETE_CHATS")
     assert await story.chat(chat_id) is None
 
 
 async def test_folder_of_the_gateway_takes_the_chat_out_of_the_vendors(story: Story) -> None:
-    native = (await story.write("createFolder", "folder { id }", name="Theirs", sourceId=story.source_id))["folder"]
-    own = (await story.write("createFolder", "folder { id origin }", name="Ours"))["folder"]
+    native = await story.new_folder(name=a_name("Theirs"), sourceId=story.source_id)
+    own = await story.new_folder("id origin", name="Ours")
     assert own["origin"] == "OVERLAY"
     chat_id = await story.new_chat()
     await story.write("moveChat", "chat { id }", chatId=chat_id, folderId=native["id"])
