@@ -6,10 +6,11 @@ The truth is what the simulators hold (`GET /__control/state`), for local chats 
 import asyncio
 import json
 import random
+import signal
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -145,6 +146,15 @@ class World:
         messages = chat["body"]["history"]["messages"].values() if source == "open-webui" else chat["messages"]
         return Counter(one["content"] for one in messages if one["role"] == "user")
 
+    async def is_asked(self, source: str) -> bool:
+        """Whether a message is on its way to it."""
+        calls = await self.control(source, "GET", "calls")
+        return any(call["operation"] in OPERATIONS[source] for call in calls)
+
+    async def holds_killed(self, source: str) -> bool:
+        """Whether it has the message during which the gateway dies."""
+        return (await self.held(source))["Killed"] > 0
+
     async def shows(self, client: Client, source: str) -> list[dict[str, Any]]:
         """The user's messages as the next read gives them, while nothing goes wrong."""
         if source in self.vendors:
@@ -223,29 +233,36 @@ async def sends_some(world: World, client: Client, chance: random.Random, number
 async def is_killed_while_sending(
     world: World, gateway: Gateway, client: Client, chance: random.Random
 ) -> dict[str, dict[str, Any]]:
-    """A send to each source at once, some of which wait at the vendor; the inputs, to be asked for once more."""
+    """A send to each source at once. Some vendors carry it out while the gateway stands still and hears nothing any more, others never do.
+
+    The inputs, to be asked for once more.
+    """
     inputs = {
         source: {"chatId": world.chats[source], "text": "Killed", "idempotencyKey": f"killed-{source}"}
         for source in SOURCES
     }
-    late = chance.sample(sorted(world.vendors), 3)
+    never = chance.sample(sorted(world.vendors), 2)
     for source in world.vendors:
         await world.control(source, "DELETE", "calls")
-    for source in late:
         for operation in OPERATIONS[source]:
-            await world.control(source, "POST", "faults", operation=operation, delay_ms=30_000, times=1)
+            delay_ms = 60_000 if source in never else 1_000
+            await world.control(source, "POST", "faults", operation=operation, delay_ms=delay_ms, times=1)
     sending = [asyncio.create_task(client.post(SEND, input=one)) for one in inputs.values()]
-    until = time.monotonic() + 30
-    for source in world.vendors:
-        while not [
-            one for one in await world.control(source, "GET", "calls") if one["operation"] in OPERATIONS[source]
-        ]:
-            assert time.monotonic() < until, f"nothing was sent to {source}"
-            await asyncio.sleep(0.01)  # another process sends; there is nothing to wait on
+    await asyncio.gather(*(until(world.is_asked, source) for source in world.vendors))
+    gateway.process.send_signal(signal.SIGSTOP)
+    await asyncio.gather(*(until(world.holds_killed, source) for source in world.vendors if source not in never))
     gateway.process.kill()
     gateway.process.wait()
     await asyncio.gather(*sending, return_exceptions=True)
+    assert [(await world.held(source))["Killed"] for source in never] == [0, 0]
     return inputs
+
+
+async def until(is_so: Callable[[str], Awaitable[bool]], source: str) -> None:
+    ends = time.monotonic() + 30
+    while not await is_so(source):
+        assert time.monotonic() < ends, f"{is_so.__name__} did not become true for {source} within 30 s"
+        await asyncio.sleep(0.01)  # another process acts; there is nothing to wait on
 
 
 async def asks_once_more(world: World, client: Client, inputs: Mapping[str, Mapping[str, Any]]) -> None:
