@@ -101,6 +101,38 @@ OPTIONS_SCHEMA: Mapping[str, Any] = {
     "additionalProperties": False,
 }
 
+_CHAT_OBJECT: Mapping[str, Any] = {
+    "type": "object",
+    "title": "Chat object",
+    "description": "Open WebUI's own chat object, stored as it is: for ids and times of messages, branches, and whatever else the other fields cannot say.",
+    "properties": {
+        "title": {"type": "string"},
+        "models": {"type": "array", "items": {"type": "string"}},
+        "metadata": {"type": "object"},
+        "history": {
+            "type": "object",
+            "properties": {
+                "messages": {
+                    "type": "object",
+                    "additionalProperties": {
+                        "type": "object",
+                        "properties": {
+                            "id": {"type": "string", "minLength": 1},
+                            "parentId": {"type": ["string", "null"]},
+                            "childrenIds": {"type": "array", "items": {"type": "string"}},
+                            "role": {"type": "string"},
+                            "content": {"type": "string"},
+                            "timestamp": {"type": "number"},
+                        },
+                        "required": ["id", "role", "content"],
+                    },
+                },
+                "currentId": {"type": ["string", "null"]},
+            },
+            "required": ["messages"],
+        },
+    },
+}
 CREATE_CHAT_SCHEMA: Mapping[str, Any] = {
     "$schema": _DRAFT,
     "type": "object",
@@ -115,13 +147,22 @@ CREATE_CHAT_SCHEMA: Mapping[str, Any] = {
         "metadata": {"type": "object", "title": "Metadata", "description": "Kept with the chat."},
         "tags": {
             "type": "array",
-            "items": {"type": "string", "minLength": 1, "not": {"const": "none"}},
+            "items": {"type": "string", "not": {"pattern": r"^\s*[Nn][Oo][Nn][Ee]\s*$"}},
             "title": "Tags",
             "description": "Stored lower-cased, spaces become `_`.",
         },
         "folderId": {"type": "string", "title": "Folder", "description": "A folder of this source."},
-        "messages": {"type": "array", "items": {"type": "object"}, "title": "First messages"},
-        "options": {"type": "object", "maxProperties": 0},
+        "messages": {
+            "type": "array",
+            "items": {"type": "object", "properties": {"role": {"enum": ["USER", "ASSISTANT", "SYSTEM"]}}},
+            "title": "First messages",
+        },
+        "options": {
+            "type": "object",
+            "properties": {"chat": _CHAT_OBJECT},
+            "additionalProperties": False,
+            "description": "`chat`: the chat object itself. The fields beside `options` win over what stands in it.",
+        },
     },
     "not": {"required": ["userId"]},
 }

@@ -392,8 +392,8 @@ def _check_new(new: NewChat) -> None:
         raise InvalidArgument(
             "A chat at Open WebUI belongs to the account of the source. Leave `userId` out.", path=("userId",)
         )
-    if new.options:
-        raise InvalidArgument("Open WebUI takes no further options. Leave `options` out.", path=("options",))
+    if new.options is not None and set(new.options) - {"chat"}:
+        raise InvalidArgument("Open WebUI takes the option `chat` alone. Leave the others out.", path=("options",))
 
 
 def _is_wanted(hit: SearchHit, request: SearchRequest) -> bool:

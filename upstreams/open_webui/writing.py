@@ -23,8 +23,10 @@ def role_name(role: MessageRole, path: tuple[str, ...]) -> str:
 
 
 def chat_body(new: NewChat, *, now_seconds: int) -> dict[str, Any]:
-    """The object of a new chat, with the messages that it begins with."""
-    body: dict[str, Any] = {"history": _first_history(new.messages, new.agent, now_seconds)}
+    """The object of a new chat: the one of `options.chat`, with what the other fields say over it."""
+    body: dict[str, Any] = dict((new.options or {}).get("chat", {}))
+    if new.messages or "history" not in body:
+        body["history"] = _first_history(new.messages, new.agent, now_seconds)
     if new.title is not None:
         body["title"] = new.title
     if new.agent:
