@@ -276,3 +276,5 @@ class Connector:
     create_chat_schema: Mapping[str, Any]
     connect: Callable[[Source, Mapping[str, str]], ChatSource]
     default_base_url: str | None = None
+    demands: Callable[[Source], Sequence[str]] = lambda source: ()
+    """Fields of `createChat` that a source of these options cannot do without, beside what `create_chat_schema` requires."""

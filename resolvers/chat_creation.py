@@ -15,6 +15,7 @@ from resolvers.chat_rules import check_tags, check_title, clean_tags, current_ch
 from resolvers.context import Context
 from resolvers.forms import check_form
 from resolvers.intents import abandon, begin, finish, new_intent, why_unknown
+from resolvers.new_chat_form import form_of_new_chat, users_of
 from resolvers.sending import check_text
 from resolvers.targets import (
     ChatTarget,
@@ -122,25 +123,18 @@ def _check_new(context: Context, target: SourceTarget, request: CreateChat) -> N
         "messages": [{"role": one.role.value, "text": one.text} for one in request.messages] or None,
         "options": request.options,
     }
-    check_form(connector.create_chat_schema, {name: value for name, value in form.items() if value is not None})
-    check_title(request.title)
-    check_tags(request.tags)
-    for index, message in enumerate(request.messages):
-        check_text(message.text, ("messages", str(index), "text"))
-    if request.user_id is not None and not _may_act_for(context, target, request.user_id):
+    allowed = users_of(target.source, context.principal)
+    if request.user_id is not None and allowed is not None and request.user_id not in allowed:
         raise InvalidArgument(
             f"{target.source.key} may not act for this user. Its option `user_ids` names those that it may act for.",
             path=("userId",),
         )
-
-
-def _may_act_for(context: Context, target: SourceTarget, user_id: str) -> bool:
-    """Whether the options name the user, or say that it is whoever asks. A source whose options say nothing of users decides by itself."""
-    options = target.source.options
-    if "user_ids" not in options and "user_id" not in options:
-        return True
-    own = context.principal.subject if options.get("user_id") == "viewer" else options.get("user_id")
-    return user_id == own or user_id in options.get("user_ids", ())
+    schema = form_of_new_chat(connector, target.source, context.principal)
+    check_form(schema, {name: value for name, value in form.items() if value is not None})
+    check_title(request.title)
+    check_tags(request.tags)
+    for index, message in enumerate(request.messages):
+        check_text(message.text, ("messages", str(index), "text"))
 
 
 def _new_chat(context: Context, target: SourceTarget, request: CreateChat, folder: FolderRef | None) -> NewChat:

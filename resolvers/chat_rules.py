@@ -15,9 +15,9 @@ from resolvers.targets import (
     folder_ref,
 )
 
-_MAX_TITLE = 1000
-_MAX_TAGS = 50
-_MAX_TAG = 100
+MAX_TITLE = 1000
+MAX_TAGS = 50
+MAX_TAG = 100
 
 
 async def current_chat(context: Context, target: ChatTarget) -> Chat | None:
@@ -59,9 +59,9 @@ def _check_holder(target: SourceTarget, ref: FolderRef, path: Sequence[str]) -> 
 
 def check_title(title: str | None) -> None:
     """Refuse a title that no list could show."""
-    if title is not None and not 1 <= len(title.strip()) <= _MAX_TITLE:
+    if title is not None and not 1 <= len(title.strip()) <= MAX_TITLE:
         raise InvalidArgument(
-            f"The title has {len(title.strip())} characters; 1 to {_MAX_TITLE} are allowed.", path=("title",)
+            f"The title has {len(title.strip())} characters; 1 to {MAX_TITLE} are allowed.", path=("title",)
         )
 
 
@@ -69,12 +69,12 @@ def check_tags(tags: Sequence[str] | None) -> None:
     """Refuse tags that are empty, too long or too many."""
     if tags is None:
         return
-    if len(tags) > _MAX_TAGS:
-        raise InvalidArgument(f"{len(tags)} tags were given; at most {_MAX_TAGS} are allowed.", path=("tags",))
+    if len(tags) > MAX_TAGS:
+        raise InvalidArgument(f"{len(tags)} tags were given; at most {MAX_TAGS} are allowed.", path=("tags",))
     for index, tag in enumerate(tags):
-        if not 1 <= len(tag.strip()) <= _MAX_TAG:
+        if not 1 <= len(tag.strip()) <= MAX_TAG:
             raise InvalidArgument(
-                f"A tag has {len(tag.strip())} characters; 1 to {_MAX_TAG} are allowed.", path=("tags", str(index))
+                f"A tag has {len(tag.strip())} characters; 1 to {MAX_TAG} are allowed.", path=("tags", str(index))
             )
 
 

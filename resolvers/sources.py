@@ -17,6 +17,7 @@ from domain.source import ChatSource, Connector
 from resolvers.audit import note
 from resolvers.context import Context
 from resolvers.listing import listed_page
+from resolvers.new_chat_form import form_of_new_chat
 from resolvers.once import done_before, write_once
 from resolvers.slugs import checked_name, checked_slug
 from resolvers.source_forms import checked_credentials, checked_options, checked_url, host_of, secrets_of, shown
@@ -102,7 +103,7 @@ async def health(context: Context, source: Source) -> Health:
 async def create_chat_schema(context: Context, source: Source) -> Mapping[str, Any]:
     """JSON Schema of what `createChat` takes for a source."""
     connector = context.gateway.sources.connector(source.vendor)
-    return connector.create_chat_schema if connector is not None else {"not": {}}
+    return form_of_new_chat(connector, source, context.principal) if connector is not None else {"not": {}}
 
 
 async def agents(context: Context, source: Source, page: PageRequest) -> AgentList | None:

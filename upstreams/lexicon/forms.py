@@ -143,3 +143,10 @@ class Options:
                 path=("userId",),
             )
         return asked
+
+
+def demands(source: Source) -> tuple[str, ...]:
+    """With one user a chat can belong to no other."""
+    options = Options.of(source)
+    has_default = options.fixed is not None or (len(options.user_ids) == 1 and not options.is_viewer)
+    return () if has_default else ("userId",)

@@ -14,7 +14,7 @@ from upstreams.lexicon.capabilities import CAPABILITIES
 from upstreams.lexicon.chats import Chats, offset_of
 from upstreams.lexicon.conversation import Conversation
 from upstreams.lexicon.errors import POLICY
-from upstreams.lexicon.forms import CREATE_CHAT_SCHEMA, CREDENTIALS_SCHEMA, OPTIONS_SCHEMA, Options
+from upstreams.lexicon.forms import CREATE_CHAT_SCHEMA, CREDENTIALS_SCHEMA, OPTIONS_SCHEMA, Options, demands
 from upstreams.lexicon.history import History
 from upstreams.lexicon.mapping import chat_from_json
 from upstreams.lexicon.requests import create_chat_request, delete_chat_request
@@ -247,5 +247,6 @@ def lexicon(clients: UpstreamClients) -> Connector:
         credentials_schema=CREDENTIALS_SCHEMA,
         options_schema=OPTIONS_SCHEMA,
         create_chat_schema=CREATE_CHAT_SCHEMA,
+        demands=demands,
         connect=connect,
     )

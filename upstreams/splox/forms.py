@@ -162,4 +162,10 @@ CREATE_CHAT_SCHEMA: Mapping[str, Any] = {
         },
         "options": {"type": "object", "maxProperties": 0},
     },
+    "not": {"required": ["userId"]},
 }
+
+
+def demands(source: Source) -> tuple[str, ...]:
+    """With one resource a chat can belong to no other."""
+    return () if len(Options.of(source).resources) == 1 else ("agent",)

@@ -25,7 +25,7 @@ from upstreams.refusals import refuse, refused, refused_stream
 from upstreams.splox import requests
 from upstreams.splox.capabilities import CAPABILITIES, PAGE_MESSAGES
 from upstreams.splox.errors import POLICY
-from upstreams.splox.forms import CREATE_CHAT_SCHEMA, CREDENTIALS_SCHEMA, OPTIONS_SCHEMA, Options
+from upstreams.splox.forms import CREATE_CHAT_SCHEMA, CREDENTIALS_SCHEMA, OPTIONS_SCHEMA, Options, demands
 from upstreams.splox.history import EndlessHistory, History, HistoryPage, page_from_json
 from upstreams.splox.mapping import chat_from_json, chats_from_json
 from upstreams.splox.runs import Runs
@@ -320,6 +320,7 @@ def splox(clients: UpstreamClients) -> Connector:
         credentials_schema=CREDENTIALS_SCHEMA,
         options_schema=OPTIONS_SCHEMA,
         create_chat_schema=CREATE_CHAT_SCHEMA,
+        demands=demands,
         connect=connect,
         default_base_url="https://app.splox.io/api/v1",
     )
