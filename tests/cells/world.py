@@ -282,12 +282,14 @@ def serving(place: Installed) -> Iterator[Place]:
         yield Place(place, gateway)
 
 
-def source_table(organization: str, vendor: str, url: str, **options: Any) -> str:
-    """The `[[sources]]` table for a simulator, with what its own settings and `VENDORS` say."""
-    given = {**OPTIONS.get(vendor, {}), **VENDORS[vendor].options, **options}
+def source_table(
+    organization: str, vendor: str, url: str, *, key: str | None = None, options: Mapping[str, Any] | None = None
+) -> str:
+    """The `[[sources]]` table for a simulator, with what its own settings and `VENDORS` say where no `options` are given."""
+    given = {**OPTIONS.get(vendor, {}), **VENDORS[vendor].options} if options is None else options
     fields = {
         "organization": organization,
-        "key": vendor.replace("_", "-"),
+        "key": key or vendor.replace("_", "-"),
         "vendor": vendor,
         "base_url": url + PATHS.get(vendor, ""),
         "credentials": KEYS[vendor],
