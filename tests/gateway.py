@@ -44,12 +44,14 @@ def running_gateway(seconds: float = 60) -> Iterator[Gateway]:
     """Start the demo and wait until it answers; it and its simulators are gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="switchboard-") as folder:
         state = Path(folder) / ".switchboard"
+        # A file, not a pipe: nobody reads a pipe while the tests run, and a full one stops who writes.
+        output = (Path(folder) / "output.log").open("wb")
         process = subprocess.Popen(
             [sys.executable, "-m", "switchboard", "demo", "--port", str(a_free_port())],
             cwd=folder,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=output,
             stderr=subprocess.STDOUT,
         )
         try:
@@ -63,6 +65,7 @@ def running_gateway(seconds: float = 60) -> Iterator[Gateway]:
             )
         finally:
             _stop(process)
+            output.close()
 
 
 def a_free_port() -> int:
@@ -81,17 +84,18 @@ def _wait_for(path: Path, process: subprocess.Popen[bytes], seconds: float) -> d
             break
         time.sleep(0.05)  # another process writes the file; there is nothing to wait on
     process.kill()
-    output = process.communicate()[0].decode(errors="replace")
+    process.wait()
+    output = (path.parents[1] / "output.log").read_text(errors="replace")
     raise AssertionError(f"The gateway did not start within {seconds:g} s. It said:\n{output}")
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
     process.send_signal(signal.SIGTERM)
     try:
-        process.communicate(timeout=20)
+        process.wait(timeout=20)
     except subprocess.TimeoutExpired:
         process.kill()
-        process.communicate()
+        process.wait()
 
 
 @contextmanager
@@ -125,22 +129,24 @@ def served_gateway(sources: str, *, settings: str = "", env: Mapping[str, str] |
         api_key = run(
             "keys", "create", "--organization", "acme", "--scope", "read", "--scope", "write", "--scope", "admin"
         )
+        output = (Path(folder) / "output.log").open("wb")
         process = subprocess.Popen(
             [sys.executable, "-m", "switchboard", "serve", "--port", str(port)],
             cwd=folder,
             env=environment,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=output,
             stderr=subprocess.STDOUT,
         )
         try:
-            _wait_until_ready(f"http://127.0.0.1:{port}/readyz", process)
+            _wait_until_ready(f"http://127.0.0.1:{port}/readyz", process, Path(folder) / "output.log")
             yield Gateway(url=url, api_key=api_key, folder=Path(folder), process=process, sources={})
         finally:
             _stop(process)
+            output.close()
 
 
-def _wait_until_ready(url: str, process: subprocess.Popen[bytes], seconds: float = 60) -> None:
+def _wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path, seconds: float = 60) -> None:
     until = time.monotonic() + seconds
     while time.monotonic() < until and process.poll() is None:
         try:
@@ -149,5 +155,6 @@ def _wait_until_ready(url: str, process: subprocess.Popen[bytes], seconds: float
         except httpx.TransportError:
             time.sleep(0.05)  # another process starts; there is nothing to wait on
     process.kill()
-    output = process.communicate()[0].decode(errors="replace")
+    process.wait()
+    output = log.read_text(errors="replace")
     raise AssertionError(f"The gateway was not ready within {seconds:g} s. It said:\n{output}")
