@@ -104,7 +104,10 @@ async def client(tmp_path: Path, simulated: Simulated) -> AsyncIterator[Client]:
             ),
         ),
     )
-    async with serve(Application(settings)) as url, httpx.AsyncClient(timeout=30, trust_env=False) as http:
+    async with (
+        serve(Application(settings)) as url,
+        httpx.AsyncClient(timeout=30, trust_env=False, verify=False) as http,
+    ):
         yield Client(f"{url}/graphql", {"Authorization": f"Bearer {key}"}, http)
 
 
