@@ -1,5 +1,7 @@
 """Ids that are none, that are forged, or that lead nowhere: "not found" through every argument that takes one."""
 
+import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +12,7 @@ from domain.ids import IdType
 from tests.client import Client
 from tests.gateway import Gateway
 from tests.hostile.forging import forged_id, short_of
+from tests.tier import count
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
@@ -132,9 +135,14 @@ async def refusal(client: Client, place: Place, known: Known, id_text: str) -> d
     return await client.refused(place.document, input={**others, place.argument: id_text})
 
 
+def some(place: object, values: Sequence[str]) -> list[str]:
+    """All of them in the long tier; fewer in the others, and other ones for each place."""
+    return random.Random(str(place)).sample(list(values), min(len(values), count(long=len(values), least=5)))
+
+
 @pytest.mark.parametrize("place", [*CHATS, *MESSAGES, *OTHERS], ids=str)
 async def test_what_is_no_id_is_not_found(client: Client, known: Known, place: Place) -> None:
-    for id_text in [*NO_IDS, *BEYOND]:
+    for id_text in some(place, [*NO_IDS, *BEYOND]):
         assert await refusal(client, place, known, id_text) == {
             "__typename": "NotFoundError",
             "code": "NOT_FOUND",
@@ -151,7 +159,7 @@ async def test_hostile_native_id_is_not_found_at_its_source(
 ) -> None:
     """What a source denies reads like what is not there at all; what it cannot do at all is said before anybody is asked."""
     short = known.sources[source]
-    for native in NATIVE:
+    for native in some((place, source), NATIVE):
         parts = (native,) if place.argument == "chatId" else (native, "m")
         id_text = forged_id(IdType.CHAT if place.argument == "chatId" else IdType.MESSAGE, short, *parts)
         error = await refusal(client, place, known, id_text)
