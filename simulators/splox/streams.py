@@ -37,6 +37,11 @@ class Listener:
         except asyncio.QueueFull:
             self.is_cut_off = True
 
+    @property
+    def has_waiting(self) -> bool:
+        """Whether frames wait to be sent."""
+        return not self._frames.empty()
+
     async def next(self, seconds: float) -> Frame | None:
         """The next frame; None when none came in time."""
         if not self._frames.empty():
@@ -141,8 +146,9 @@ class Streams:
                 yield "data: keepalive\n\n"
 
     def _has_stopped(self, listener: Listener) -> bool:
-        """Whether the chat's workflow has stopped since it was last looked at."""
-        if listener.chat_id is None or not listener.saw_active or self._store.is_active(listener.chat_id):
+        """Whether the chat's workflow has stopped since it was last looked at, and what it said before was sent."""
+        is_looked_at = listener.chat_id is not None and listener.saw_active and not listener.has_waiting
+        if not is_looked_at or self._store.is_active(listener.chat_id or ""):
             return False
         listener.saw_active = False
         return True
