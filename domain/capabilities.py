@@ -58,6 +58,14 @@ class ChatOrderField(StrEnum):
     TITLE = "TITLE"
 
 
+class NativeStream(StrEnum):
+    """Whether a source tells by itself what happens there. NONE: it has to be asked again and again. CHAT: a stream for each chat. SOURCE: one for all chats."""
+
+    NONE = "NONE"
+    CHAT = "CHAT"
+    SOURCE = "SOURCE"
+
+
 @dataclass(frozen=True, slots=True)
 class ChatOrder:
     """An order of chats. Ties are broken by source id, then native id, both ascending, whatever the direction."""
@@ -124,6 +132,14 @@ class Capabilities:
     """A message that a complete read does not show was never accepted, so sending it again is safe."""
     tells_endings: bool = True
     """A reading shows how an answer ended. Where it does not, what was learnt while it was written stays: stopped, or failed."""
+    stream: NativeStream = NativeStream.NONE
+    """What `ChatSource.watch` follows; depends on the credentials where they decide it."""
+    stream_tells_messages: bool = False
+    """Every new message is told by the stream, whoever writes it: while it is open, reading now and then is enough."""
+    rows_tell_messages: bool = False
+    """A chat's row in `list_chats` changes with each new message: a chat whose row is the same need not be read."""
+    polls_per_minute: int | None = None
+    """Most calls a minute that watching may make, so that it stays inside the vendor's quota and leaves room for requests. None: no quota is known."""
     clock_tick: timedelta = field(default=timedelta(microseconds=1))
     """Resolution of the vendor's times: two changes within it look like one."""
 

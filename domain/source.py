@@ -128,6 +128,29 @@ class Progress:
     reply: Message | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class StreamOpened:
+    """A native stream is open: what happens from now on is told. Nothing tells what happened before, so it is to be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChatTouched:
+    """Something happened in a chat (None: somewhere at the source); reading shows what. Told twice is harmless."""
+
+    chat_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyGrew:
+    """The words so far of a reply that is being written, whoever asked for it. `reply` holds at least ids, text and state."""
+
+    reply: Message
+
+
+Notice = StreamOpened | ChatTouched | ReplyGrew
+"""What a native stream tells."""
+
+
 class FolderContents(StrEnum):
     """What happens to the chats in a folder that is deleted."""
 
@@ -197,6 +220,13 @@ class ChatSource(Protocol):
 
     async def search(self, request: SearchRequest) -> SourcePage[SearchHit]:
         """Native search, best first."""
+
+    def watch(self, chat_id: str | None) -> AsyncIterator[Notice]:
+        """Follow the vendor's own stream: of one chat where `capabilities.stream` is CHAT, of the whole source (None) where it is SOURCE.
+
+        The first notice is `StreamOpened`. It ends when the vendor closes the stream and raises `UpstreamError` when it breaks; who
+        watches opens it again. Frames that cannot be understood are counted and left out.
+        """
 
     # Writing: each answers with the chat as it is afterwards
 

@@ -27,12 +27,14 @@ from domain.records import (
     Source,
 )
 from domain.source import (
+    ChatTouched,
     Connector,
     FolderContents,
     MessagesRead,
     MessageWindow,
     NewChat,
     NewMessage,
+    Notice,
     Progress,
     SearchRequest,
     SourcePage,
@@ -333,6 +335,11 @@ class LocalSource:
     async def follow_reply(self, chat_id: str, message_id: str) -> AsyncIterator[Message]:
         """Nothing here is ever being written: the message as it is."""
         yield await self._require_message(chat_id, message_id)
+
+    async def watch(self, chat_id: str | None) -> AsyncIterator[Notice]:
+        """Never called: what happens here is in the log."""
+        self._refuse(Capability.LIVE_MESSAGES)
+        yield ChatTouched()
 
     async def stop_reply(self, chat_id: str, message_id: str) -> Message | None:
         """Never called."""

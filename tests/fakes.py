@@ -39,6 +39,7 @@ from domain.source import (
     MessageWindow,
     NewChat,
     NewMessage,
+    Notice,
     Progress,
     SearchRequest,
     SourcePage,
@@ -113,6 +114,8 @@ class FakeSource:
     """What `createChat` must look like."""
     hold_at: dict[str, asyncio.Event] = field(default_factory=dict)
     """Awaited by single operations."""
+    notices: "asyncio.Queue[Notice | None]" = field(default_factory=asyncio.Queue)
+    """What its stream tells; None: the stream ends."""
     _given: int = 0
     _arrived: defaultdict[str, asyncio.Event] = field(default_factory=lambda: defaultdict(asyncio.Event))
 
@@ -323,6 +326,12 @@ class FakeSource:
         reply = next(one for one in self.messages[chat_id] if one.native_id == message_id)
         async for grown in self._growing(reply):
             yield grown
+
+    async def watch(self, chat_id: str | None) -> AsyncGenerator[Notice, None]:
+        """What a test puts into `notices`, until it puts None."""
+        await self._asked("watch")
+        while (notice := await self.notices.get()) is not None:
+            yield notice
 
     async def stop_reply(self, chat_id: str, message_id: str) -> Message | None:
         await self._asked("stop_reply")

@@ -193,6 +193,7 @@ class KodeySource:
     share_chat = refused(C.SHARE_CHAT)
     unshare_chat = refused(C.SHARE_CHAT)
     regenerate = refused_stream(C.REGENERATE_REPLY)
+    watch = refused_stream(C.LIVE_MESSAGES)
     follow_reply = refused_stream(C.STREAM_REPLY)
     stop_reply = refused(C.STOP_REPLY)
     edit_message = refused(C.EDIT_MESSAGE)

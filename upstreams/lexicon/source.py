@@ -197,6 +197,7 @@ class LexiconSource:
     share_chat = refused(C.SHARE_CHAT)
     unshare_chat = refused(C.SHARE_CHAT)
     regenerate = refused_stream(C.REGENERATE_REPLY)
+    watch = refused_stream(C.LIVE_MESSAGES)
     stop_reply = refused(C.STOP_REPLY)
     edit_message = refused(C.EDIT_MESSAGE)
     delete_message = refused(C.DELETE_MESSAGE)

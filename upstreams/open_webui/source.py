@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
-from domain.capabilities import Capabilities, ChatOrder
+from domain.capabilities import Capabilities, Capability, ChatOrder
 from domain.errors import (
     Conflict,
     GatewayError,
@@ -48,6 +48,7 @@ from upstreams.open_webui.folders import check_parent
 from upstreams.open_webui.forms import CREATE_CHAT_SCHEMA, CREDENTIALS_SCHEMA, OPTIONS_SCHEMA, Options
 from upstreams.open_webui.reading import FullChat, Reader, after_a_write, page_number
 from upstreams.open_webui.writing import chat_body, tag_ids
+from upstreams.refusals import refused_stream
 from upstreams.requests import Request
 
 _LOOKED_THROUGH = 5
@@ -268,6 +269,8 @@ class OpenWebUISource:
     def follow_reply(self, chat_id: str, message_id: str) -> AsyncIterator[Message]:
         """Go on reading a reply until it is final."""
         return self._conversation.follow(chat_id, message_id)
+
+    watch = refused_stream(Capability.LIVE_MESSAGES)
 
     async def stop_reply(self, chat_id: str, message_id: str) -> Message | None:
         """Stop what runs in the chat, and wait until the reply says so."""

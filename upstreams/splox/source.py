@@ -220,6 +220,7 @@ class SploxSource:
     share_chat = refused(C.SHARE_CHAT)
     unshare_chat = refused(C.SHARE_CHAT)
     regenerate = refused_stream(C.REGENERATE_REPLY)
+    watch = refused_stream(C.LIVE_MESSAGES)
     edit_message = refused(C.EDIT_MESSAGE)
     delete_message = refused(C.DELETE_MESSAGE)
     create_folder = refused(C.MOVE_CHAT)
