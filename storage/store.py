@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
-from storage import migrate
+from storage import revision
 from storage.chats import Chats
 from storage.database import Database
 from storage.events import Events, OnCommit
@@ -53,9 +53,17 @@ class Store:
 @asynccontextmanager
 async def open_store(url: str, *, readers: int = 4, clock: Clock = utc_now) -> AsyncIterator[Store]:
     """Open the store at `url`, bring its tables up to date, and close it afterwards."""
-    await asyncio.to_thread(migrate.upgrade, url)
+    await asyncio.to_thread(_bring_up_to_date, url)
     database = await Database.open(url, readers)
     try:
         yield Store(database, clock)
     finally:
         await database.close()
+
+
+def _bring_up_to_date(url: str) -> None:
+    if revision.is_newest(url):
+        return
+    from storage import migrate  # loads Alembic and most of SQLAlchemy, which nothing else needs
+
+    migrate.upgrade(url)

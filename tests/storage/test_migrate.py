@@ -10,7 +10,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 from sqlmodel import SQLModel
 
-from storage import migrate, tables
+from storage import migrate, revision, tables
 
 
 def shape(path: Path) -> dict[str, Any]:
@@ -81,3 +81,11 @@ def test_processes_that_upgrade_at_once_wait_for_each_other(tmp_path: Path) -> N
 def test_every_table_of_a_tenant_says_whose_it_is() -> None:
     without = {table.name for table in _tables() if "organization_id" not in table.columns}
     assert without == {"organization"}
+
+
+def test_the_newest_revision_is_known_without_alembic(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/new.db"
+    assert revision.newest() == migrate.newest()
+    assert not revision.is_newest(url)
+    migrate.upgrade(url)
+    assert revision.is_newest(url)
