@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
+from simulators.connection import number_of
+
 _SECRET_HEADERS = {"authorization", "x-api-key", "x-organization-api-key", "cookie"}
 _SECRET_FIELDS = {"api_key", "password"}
 """In a query, or at the top of a body."""
@@ -21,6 +23,7 @@ class Call:
     `status` is None while it runs and where the connection was dropped without an answer; a frame that was dealt with
     has 200. `headers`: lower-case names; a secret is written as the start of its SHA-256, so that two calls can be told apart.
     `body`: the JSON that was sent, the text where it was none, None where nothing was sent. `at`: epoch seconds.
+    `connection`: the number of the TCP connection that it came over, None where there is no real one.
     """
 
     operation: str
@@ -30,6 +33,7 @@ class Call:
     headers: dict[str, str]
     body: Any
     at: float
+    connection: int | None = None
     status: int | None = None
     dropped: str | None = None
 
@@ -49,7 +53,7 @@ class Calls:
         headers = _read_headers(scope["headers"])
         query = _hidden(dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)))
         method = scope.get("method", "GET")  # a handshake's scope does not name it
-        call = Call(operation, method, scope["path"], query, headers, _read_body(body), at)
+        call = Call(operation, method, scope["path"], query, headers, _read_body(body), at, number_of(scope))
         self._book.append(call)
         return call
 

@@ -105,6 +105,8 @@ class Kodey:
     def __init__(self, *, seed: bool = True, clock: Clock = time.time, switches: Switches | None = None) -> None:
         self.switches = switches or Switches()
         self.clock = clock
+        self.keys = dict(_KEYS)
+        """The keys that this server accepts, each with its team."""
         self.chats: dict[str, Chat] = {}
         self._windows: dict[tuple[str, int], int] = {}
         self._shuffle = random.Random(4001)
@@ -174,7 +176,7 @@ class Kodey:
         now = self.clock()
         minute = int(now // 60)
         limit = self._limit(key)
-        counted = (_KEYS[key] if self.switches.rate_scope == "team" else key, minute)
+        counted = (self.keys[key] if self.switches.rate_scope == "team" else key, minute)
         self._windows = {window: calls for window, calls in self._windows.items() if window[1] == minute}
         self._windows[counted] = calls = self._windows.get(counted, 0) + 1
         reset = (minute + 1) * 60
@@ -316,12 +318,12 @@ def _guard(kodey: Kodey, handler: Handler) -> Callable[[Request], Awaitable[Resp
 
     async def guarded(request: Request) -> Response:
         key = request.headers.get("x-api-key", "")
-        if key not in _KEYS:
+        if key not in kodey.keys:
             raise KodeyError(401, {"message": "Unauthorized"})
         headers = kodey.count_call(key)
         try:
             _check_scope(kodey, key, handler.__name__)
-            response = await handler(request, _KEYS[key])
+            response = await handler(request, kodey.keys[key])
         except KodeyError as refused:
             response = JSONResponse(refused.body, status_code=refused.status)
         response.headers.update(headers)

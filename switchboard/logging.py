@@ -23,6 +23,13 @@ _SECRETS = re.compile(
     r"|(?<=/webhooks/)[^\s\"']+"
 )
 _MAX_DEPTH = 6
+QUIET = {
+    "uvicorn.error": logging.INFO,  # below, every header and the ends of every frame of a socket, whatever they hold
+    "aiosqlite": logging.WARNING,  # every statement with its values: texts of people, digests of keys
+    "httpx": logging.WARNING,  # a line for each request to a vendor
+    "alembic": logging.WARNING,  # lines at each start
+}
+"""Libraries that would write what passes through them, at any `log_level`, and the least that they may say."""
 
 Event = MutableMapping[str, Any]
 
@@ -63,8 +70,8 @@ def configure_logging(log_format: str, level: str, *, stream: TextIO | None = No
     logging.getLogger("uvicorn.access").setLevel(
         logging.WARNING
     )  # its lines carry addresses with queries, and no request id
-    for name in ("httpx", "alembic"):  # a line for each request to a vendor, and at each start
-        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    for name, least in QUIET.items():
+        logging.getLogger(name).setLevel(max(least, root.level))
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

@@ -33,7 +33,7 @@ from upstreams.quota import Quota, retry_after_seconds
 from upstreams.redaction import Redactor
 from upstreams.requests import Request
 from upstreams.sockets import Socket, SocketRefused, opened
-from upstreams.transport import AddressRefused, certainly_not_sent, is_broken_connection
+from upstreams.transport import ACCOUNT, AddressRefused, certainly_not_sent, is_broken_connection
 from upstreams.truth import Refusal, error_of
 
 T = TypeVar("T")
@@ -359,7 +359,11 @@ class UpstreamClient:
             content = orjson.dumps(request.body)
             headers["Content-Type"] = "application/json"
         return self._shared.http().build_request(
-            request.method, self._base + request.target, headers=headers, content=content
+            request.method,
+            self._base + request.target,
+            headers=headers,
+            content=content,
+            extensions={ACCOUNT: f"{self._source.id} {self._scope}"},
         )
 
     async def _whole(self, request: Request, response: httpx.Response, course: _Course) -> Answer:

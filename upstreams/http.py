@@ -1,4 +1,4 @@
-"""The HTTP client that all connectors share: one pool and one policy for a whole process.
+"""The HTTP client that all connectors share: one pool and one policy for a whole process, in which no two sources share a connection.
 
 A connector describes a request (`upstreams.requests`), names its vendor's policy, and asks `UpstreamClient` (`upstreams.client`),
 which answers or raises an error of `domain.errors`. Deadlines, retries, quotas, the circuit breaker, single-flight and the limit of an answer's

@@ -1,6 +1,6 @@
 """How bytes get to a vendor and back: connections, addresses, and the one answer to "was it sent?".
 
-httpx gives the interface, aiohttp the connections: one pool for all sources. pyreqwest is a little faster (measured: 0.02 ms a call) and was left,
+httpx gives the interface, aiohttp the connections: one pool, in which each connection serves one account alone (`ACCOUNT`). pyreqwest is a little faster (measured: 0.02 ms a call) and was left,
 because in 0.15.1 a cancelled request goes on: its connection stays open until the vendor answers, so a client that goes away, or a
 deadline, would not reach the vendor. Redirects are never followed, cookies never kept, and proxies of the environment never
 used: the first and the last lead to hosts that nobody checked, and the second would mix the accounts of two sources.
@@ -9,17 +9,22 @@ used: the first and the last lead to hosts that nobody checked, and the second w
 import ipaddress
 import socket
 from collections.abc import AsyncIterator
+from contextvars import ContextVar
 
 import aiohttp
 import httpx
 from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.client_reqrep import ConnectionKey
 from multidict import CIMultiDict
 from yarl import URL
 
+ACCOUNT = "switchboard.account"
+"""The extension of a request that says in whose name it is sent: a source and its credentials, as any text."""
 _CONNECT_SECONDS = 3.0
 _IDLE_SECONDS = 60.0
 _NAMES_SECONDS = 10
 _CHUNK_BYTES = 16 * 1024
+_account: ContextVar[str] = ContextVar(ACCOUNT, default="")
 
 
 class NotConnected(httpx.ConnectError):
@@ -102,6 +107,7 @@ class Transport(httpx.AsyncBaseTransport):
         """Send it. Cancelling closes the connection."""
         if not self._allows_private:
             check_public(request.url.host)
+        account = _account.set(request.extensions.get(ACCOUNT, ""))
         try:
             response = await self._open().request(
                 request.method,
@@ -112,6 +118,8 @@ class Transport(httpx.AsyncBaseTransport):
             )
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise _as_httpx(error, request) from error
+        finally:
+            _account.reset(account)
         return httpx.Response(response.status, headers=response.raw_headers, stream=_Body(response, request))
 
     async def aclose(self) -> None:
@@ -132,12 +140,27 @@ class Transport(httpx.AsyncBaseTransport):
             )
             self._session = aiohttp.ClientSession(
                 connector=connector,
+                request_class=_Request,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS),
                 auto_decompress=False,  # httpx does it
                 trust_env=False,
             )
         return self._session
+
+
+class _Request(aiohttp.ClientRequest):
+    """Finds a connection of its own account only.
+
+    A vendor, or what stands before it, that once sends an answer too many, or remembers who signed in on a connection, would else tell
+    one tenant what is another's.
+    """
+
+    @property
+    def connection_key(self) -> ConnectionKey:
+        """What tells connections apart in the pool: host, port and TLS, and here the account too."""
+        # The field is for headers to a proxy, of which there are none.
+        return super().connection_key._replace(proxy_headers_hash=hash(_account.get()))
 
 
 class _Body(httpx.AsyncByteStream):

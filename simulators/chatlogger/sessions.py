@@ -6,7 +6,7 @@ import secrets
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from simulators.chatlogger.accounts import COOKIE, PASSWORD, USERS, Key, token_of
+from simulators.chatlogger.accounts import COOKIE, USERS, Key, token_of
 from simulators.chatlogger.binding import bind, read_body, read_id
 from simulators.chatlogger.errors import ChatLoggerError, bad_request, unauthorized
 from simulators.chatlogger.routing import Access, Call, route
@@ -21,7 +21,7 @@ def routes(store: Store) -> list[Route]:
         if not said.get("email") or not said.get("password"):
             raise bad_request()
         user = next((one for one in USERS if one.email == said["email"]), None)
-        if user is None or said["password"] != PASSWORD:
+        if user is None or said["password"] != store.password:
             raise unauthorized("Invalid credentials")
         answer = JSONResponse({"message": "Login successful", "user": show_user(user)})
         token, lives = token_of(user, store.clock(), switches.session_seconds), switches.session_seconds

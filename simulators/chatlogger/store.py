@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from simulators.chatlogger.accounts import Key, User, keys
+from simulators.chatlogger.accounts import PASSWORD, Key, User, keys
 from simulators.chatlogger.switches import Switches
 from simulators.control import Clock
 
@@ -43,6 +43,8 @@ class Store:
         self.clock, self.switches = clock, switches
         self.chats: dict[int, Chat] = {}
         self.keys: list[Key] = keys()
+        self.password = PASSWORD
+        """Of all users."""
         self._last_id = 0
 
     def clear(self) -> None:

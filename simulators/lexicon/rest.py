@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from simulators.lexicon.errors import LexiconError, answer_error, bad_request, no_chat, unauthorized
-from simulators.lexicon.store import TENANTS, Chat, Store
+from simulators.lexicon.store import Chat, Store
 
 _MESSAGES_MAX = 100
 
@@ -70,7 +70,7 @@ def routes(store: Store) -> list[Route]:
 def _guard(store: Store, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
     async def guarded(request: Request) -> Response:
         try:
-            tenant = TENANTS.get(request.headers.get("x-api-key", ""))
+            tenant = store.tenants.get(request.headers.get("x-api-key", ""))
             if tenant is None:
                 raise unauthorized()
             return await handler(request, tenant)

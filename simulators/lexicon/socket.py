@@ -14,7 +14,7 @@ from simulators.connection import transport_of
 from simulators.faults import Fault
 from simulators.lexicon.errors import LexiconError, answer_error, bad_request, error_fields, no_chat, unauthorized
 from simulators.lexicon.replies import Event, Replies
-from simulators.lexicon.store import TENANTS, Chat, Store
+from simulators.lexicon.store import Chat, Store
 from simulators.sockets import Inbox, frames_of
 
 
@@ -41,7 +41,7 @@ class ChatSocket:
     def _admit(self, scope: Scope) -> tuple[Chat, str]:
         """By headers, or by the query."""
         headers, query = Headers(scope=scope), dict(parse_qsl(scope["query_string"].decode("latin-1")))
-        tenant = TENANTS.get(headers.get("x-api-key") or query.get("api_key", ""))
+        tenant = self._store.tenants.get(headers.get("x-api-key") or query.get("api_key", ""))
         if tenant is None:
             raise unauthorized()
         user = headers.get("x-user-id") or query.get("user_id")

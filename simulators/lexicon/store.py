@@ -46,6 +46,8 @@ class Store:
 
     def __init__(self, clock: Clock, switches: Switches) -> None:
         self.clock, self.switches = clock, switches
+        self.tenants = dict(TENANTS)
+        """The API keys that this server accepts, each with its tenant."""
         self.chats: dict[str, Chat] = {}
         self.users: set[tuple[str, str]] = set()
         self._sockets: dict[str, int] = {}

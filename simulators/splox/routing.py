@@ -11,7 +11,6 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from simulators.splox.errors import SploxError, bad_request
-from simulators.splox.identity import ACCOUNTS
 from simulators.splox.records import Account
 from simulators.splox.store import Store
 
@@ -61,7 +60,7 @@ def build(store: Store, entries: list[Entry]) -> list[Route]:
 def _route(store: Store, method: str, path: str, handler: Handler) -> Route:
     async def answer(request: Request) -> Response:
         try:
-            outcome = await handler(Call(store, _admit(request), request))
+            outcome = await handler(Call(store, _admit(store, request), request))
         except SploxError as refused:
             return JSONResponse(refused.body, status_code=refused.status, headers=refused.headers)
         return outcome if isinstance(outcome, Response) else JSONResponse(outcome)
@@ -69,13 +68,13 @@ def _route(store: Store, method: str, path: str, handler: Handler) -> Route:
     return Route(PREFIX + path, answer, methods=[method], name=handler.__name__)
 
 
-def _admit(request: Request) -> Account:
+def _admit(store: Store, request: Request) -> Account:
     """`Authorization: Bearer <token>` and nothing else (vendor notes 1.3)."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    for account in ACCOUNTS:
-        if scheme.lower() == "bearer" and token in account.tokens:
-            return account
-    raise SploxError(401, "unauthorized")
+    account = store.tokens.get(token) if scheme.lower() == "bearer" else None
+    if account is None:
+        raise SploxError(401, "unauthorized")
+    return account
 
 
 async def no_route(_: Request, refused: Exception) -> Response:

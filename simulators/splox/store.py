@@ -11,7 +11,7 @@ from typing import Any
 
 from simulators.control import Clock
 from simulators.splox.errors import SploxError, not_found
-from simulators.splox.identity import AGENT_ID, FLOWS, OWNER
+from simulators.splox.identity import ACCOUNTS, AGENT_ID, FLOWS, OWNER
 from simulators.splox.records import Account, Chat, Flow, Message, Run, Thread
 from simulators.splox.switches import Switches
 
@@ -24,6 +24,8 @@ class Store:
     def __init__(self, clock: Clock, switches: Switches | None = None) -> None:
         self.clock = clock
         self.switches = switches or Switches()
+        self.tokens = {token: account for account in ACCOUNTS for token in account.tokens}
+        """The tokens that this server accepts, each with its account."""
         self.chats: dict[str, Chat] = {}
         self.threads: dict[str, Thread] = {}
         self.runs: dict[str, Run] = {}

@@ -100,6 +100,16 @@ async def test_a_caller_that_leaves_during_a_delay_causes_nothing(client: httpx.
     assert (first["status"], first["dropped"]) == (None, "by the caller")
 
 
+async def test_the_book_tells_calls_over_one_connection_from_those_over_another(client: httpx.AsyncClient) -> None:
+    await client.get("/chat")
+    await client.get("/chat")
+    async with httpx.AsyncClient(base_url=client.base_url, headers=KEY) as another:
+        await another.get("/chat")
+    first, second, third = [call["connection"] for call in (await client.get("/__control/calls")).json()]
+    assert first == second
+    assert first != third
+
+
 async def test_the_book_tells_every_call_and_no_secret(client: httpx.AsyncClient) -> None:
     await client.get("/chat", params={"userId": "user-anna"})
     answer = await client.get("/__control/calls")

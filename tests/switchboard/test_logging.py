@@ -12,7 +12,7 @@ import pytest
 import structlog
 
 from resolvers.api_key_secrets import new_api_key
-from switchboard.logging import bind_request, configure_logging, redact
+from switchboard.logging import QUIET, bind_request, configure_logging, redact
 
 
 @pytest.fixture
@@ -20,10 +20,13 @@ def log() -> Iterator[io.StringIO]:
     """What is written, as JSON. Logging is as before afterwards."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
+    libraries = {name: logging.getLogger(name).level for name in (*QUIET, "uvicorn.access")}
     out = io.StringIO()
     configure_logging("json", "info", stream=out)
     yield out
     root.handlers[:], root.level = handlers, level
+    for name, before in libraries.items():
+        logging.getLogger(name).setLevel(before)
     structlog.reset_defaults()
 
 
@@ -46,6 +49,30 @@ def test_lines_of_libraries_look_the_same(log: io.StringIO) -> None:
 
 def test_lines_below_the_level_are_left_out(log: io.StringIO) -> None:
     structlog.get_logger("switchboard.test").debug("detail")
+    assert lines(log) == []
+
+
+@pytest.mark.parametrize(
+    ("library", "line"),
+    [
+        ("uvicorn.error", "< cookie: session=hunter2hunter2"),
+        ("uvicorn.error", '< TEXT \'{"id": "1", "payload": ..."value": "hunter2hunter2"}\''),
+        ("aiosqlite", "executing INSERT INTO message (text) VALUES ('words of a person')"),
+        ("httpx", "HTTP Request: GET https://vendor.example/chats"),
+    ],
+)
+def test_libraries_do_not_write_what_passes_through_them_at_the_lowest_level(
+    log: io.StringIO, library: str, line: str
+) -> None:
+    configure_logging("json", "debug", stream=log)
+    logging.getLogger(library).debug(line)
+    structlog.get_logger("switchboard.test").debug("detail")
+    assert [one["event"] for one in lines(log)] == ["detail"]
+
+
+def test_a_level_above_theirs_holds_for_libraries_too(log: io.StringIO) -> None:
+    configure_logging("json", "error", stream=log)
+    logging.getLogger("uvicorn.error").warning("odd")
     assert lines(log) == []
 
 

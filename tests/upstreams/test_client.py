@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -549,6 +550,29 @@ async def slow_drip(exchange: Exchange) -> None:
     while True:
         await exchange.write(b"x")
         await asyncio.sleep(0.01)
+
+
+async def ok(exchange: Exchange) -> None:
+    await exchange.answer({})
+
+
+@pytest.mark.parametrize(
+    ("source_id", "secret", "connections"),
+    [(7, SECRET, 1), (7, "another-secret", 2), (8, SECRET, 2)],
+    ids=["same", "other-credentials", "other-source"],
+)
+async def test_connection_serves_one_source_and_its_credentials_alone(
+    source_id: int, secret: str, connections: int
+) -> None:
+    """A vendor that mixes up what it sends over one connection would else tell one tenant what is another's."""
+    clients = UpstreamClients(UpstreamSettings(allow_private_addresses=True))
+    async with wire(ok) as server:
+        source = replace(a_source(base_url=server.url), id=source_id)
+        other = clients.client(source, headers={}, secrets=[secret], policy=POLICY)
+        for client in (a_client(clients, server.url), other, a_client(clients, server.url)):
+            await client.send(READ)
+        await clients.aclose()
+    assert (len(server.lines), server.connections) == (3, connections)
 
 
 @pytest.mark.parametrize("act", [silence, slow_drip])
