@@ -29,17 +29,38 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
+class Skipped:
+    """Rows of answers that could not be understood and were left out: how many, and for the first of them which operation was answered
+    and which place is not as documented, e.g. `list_chats` and `$.chats[3].id: expected an id`.
+    """
+
+    count: int = 0
+    operation: str = ""
+    place: str = ""
+
+    def __bool__(self) -> bool:
+        return self.count > 0
+
+    def __add__(self, other: "Skipped") -> "Skipped":
+        first = self or other
+        return Skipped(self.count + other.count, first.operation, first.place)
+
+
+NOTHING_SKIPPED = Skipped()
+
+
+@dataclass(frozen=True, slots=True)
 class SourcePage(Generic[T]):
     """One native page. `next` and `previous` are tokens for the neighbouring pages, opaque to all but the connector; None at an end.
 
-    `skipped` counts rows that could not be understood and were left out. `started_at` is when its request was started.
+    `started_at` is when its request was started.
     """
 
     rows: Sequence[T]
     started_at: datetime
     next: str | None = None
     previous: str | None = None
-    skipped: int = 0
+    skipped: Skipped = NOTHING_SKIPPED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +92,7 @@ class MessagesRead:
     has_before: bool = False
     has_after: bool = False
     total: int | None = None
-    skipped: int = 0
+    skipped: Skipped = NOTHING_SKIPPED
     chat: Chat | None = None
     """The chat, where the same answer showed it."""
 

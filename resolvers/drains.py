@@ -9,18 +9,20 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from domain.source import NOTHING_SKIPPED, Skipped
+
 MAX_DOUBTS = 20
 """How many missing chats one drain asks for by id; the rest waits for the next."""
 
 
 @dataclass(frozen=True, slots=True)
 class Drained:
-    """What a drain did. `is_whole`: it came to the end. `skipped`: rows that could not be understood."""
+    """What a drain did. `is_whole`: it came to the end."""
 
     at: datetime
     needs: frozenset[str]
     is_whole: bool
-    skipped: int = 0
+    skipped: Skipped = NOTHING_SKIPPED
 
 
 @dataclass(slots=True)

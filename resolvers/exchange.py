@@ -25,6 +25,7 @@ from resolvers.feed import Growth
 from resolvers.intents import Overtaken, abandon, finish, new_intent, open_intent, why_unknown
 from resolvers.reading import is_at_source, native_message_id, read_messages
 from resolvers.replies import Following, common_prefix, utf16_length
+from resolvers.settling import newest_at_source
 from resolvers.targets import ChatTarget, not_found
 from storage.database import Transaction
 from storage.intents import Intent, IntentState
@@ -165,7 +166,7 @@ class Exchange:
         read = await read_messages(self._context, self._target, _NEWEST)
         if read is None:
             raise not_found("chat", global_chat_id(*self._target.key), ("chatId",))
-        newest = read.active_leaf if read.is_complete else (read.messages[-1].native_id if read.messages else None)
+        newest = await newest_at_source(self._context, self._target, read)
         if self._new.parent_id is None:
             self._new = replace(self._new, parent_id=newest)
         elif read.is_complete and self._new.parent_id not in by_id(read.messages):
@@ -321,7 +322,11 @@ class Exchange:
         # A message whose own id is not told yet stays PENDING: so the next reading recognises it, and does not take it for deleted.
         return Progress(message, reply)
 
-    async def _commit_pending(self, tx: Transaction) -> None:
+    async def _commit_pending(self, tx: Transaction, opened: Intent) -> None:
+        """The rows in advance, in place of those of an attempt under the same key that failed."""
+        if opened.supersedes:
+            organization_id, at = self._context.organization.id, self._context.now()
+            await self._context.store.messages.remove(tx, organization_id, *self._target.key, opened.supersedes, at)
         rows = [] if self._answers_again is not None else [self._pending_message()]
         if (reply := self._pending_reply()) is not None:
             rows.append(reply)

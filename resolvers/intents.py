@@ -98,9 +98,9 @@ def same_input(known: Intent, intent: Intent) -> None:
 
 
 async def open_intent(
-    context: Context, intent: Intent, also: Callable[[Transaction], Awaitable[None]] | None = None
+    context: Context, intent: Intent, also: Callable[[Transaction, Intent], Awaitable[None]] | None = None
 ) -> Intent:
-    """Commit an intent, with `also` in the same transaction. Raises `Overtaken` when a request with the same key was faster."""
+    """Commit an intent, with `also` in the same transaction, which gets it as it was opened. Raises `Overtaken` when a request with the same key was faster."""
 
     opened: Intent | None = None
 
@@ -110,7 +110,7 @@ async def open_intent(
         if opened.is_new:
             _of(context)[opened.id] = asyncio.Event()
             if also is not None:
-                await also(tx)
+                await also(tx, opened)
         return opened
 
     try:

@@ -7,7 +7,7 @@ from domain.capabilities import ChatOrder
 from domain.errors import UpstreamError
 from domain.paging import ChatKey, chat_key, comes_before, sorted_chats
 from domain.records import Chat
-from domain.source import SourcePage
+from domain.source import NOTHING_SKIPPED, Skipped, SourcePage
 from resolvers.context import Context
 from resolvers.drains import MAX_DOUBTS, Drained
 from resolvers.reading import read_chat, see_chats
@@ -24,7 +24,7 @@ class LegRows:
     rows: Sequence[Chat]
     tokens: Sequence[str | None]
     has_more: bool
-    skipped: int = 0
+    skipped: Skipped = NOTHING_SKIPPED
     is_cut: bool = False
 
 
@@ -44,7 +44,7 @@ async def native_rows(
         page = await _page(context, target, order, token)
         pages += 1
     found: dict[str, tuple[Chat, str | None]] = {}
-    skipped = 0
+    skipped = NOTHING_SKIPPED
     while True:
         skipped += page.skipped
         for chat in page.rows:
@@ -83,7 +83,7 @@ def _has_enough(found: Sequence[tuple[Chat, str | None]], order: ChatOrder, limi
 
 
 def _leg_rows(
-    found: dict[str, tuple[Chat, str | None]], order: ChatOrder, *, has_more: bool, skipped: int, is_cut: bool
+    found: dict[str, tuple[Chat, str | None]], order: ChatOrder, *, has_more: bool, skipped: Skipped, is_cut: bool
 ) -> LegRows:
     rows = sorted_chats([chat for chat, _ in found.values()], order)
     return LegRows(rows, [found[chat.native_id][1] for chat in rows], has_more, skipped, is_cut)
@@ -93,7 +93,8 @@ async def drain(context: Context, target: SourceTarget, needs: frozenset[str]) -
     """Read a source whole into the mirror. Raises `UpstreamError`; what was read before it failed stays."""
     started_at = context.now()
     seen: set[str] = set()
-    skipped = pages = 0
+    skipped = NOTHING_SKIPPED
+    pages = 0
     is_whole = True
     async for page in target.live.drain_chats(needs):
         pages += 1

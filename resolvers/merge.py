@@ -177,19 +177,9 @@ async def _ask(
         hint = position.hints.get(source.id) if position is not None else None
         key = position.key if position is not None else None
         rows = await native_rows(context, target, listing.order, key, hint, page.size)
-        status = replace(
-            status,
-            skipped_rows=rows.skipped,
-            code=SourceStatusCode.PARTIAL if rows.skipped or rows.is_cut else SourceStatusCode.OK,
-        )
-        return _Outcome(status, rows=rows, served=joined)
+        return _Outcome(status.lacking(rows.skipped, is_cut=rows.is_cut), rows=rows, served=joined)
     drained = await _drained(context, listing, target)
-    status = replace(
-        status,
-        as_of=drained.at,
-        skipped_rows=drained.skipped,
-        code=SourceStatusCode.OK if drained.is_whole and not drained.skipped else SourceStatusCode.PARTIAL,
-    )
+    status = replace(status, as_of=drained.at).lacking(drained.skipped, is_cut=not drained.is_whole)
     return _Outcome(status, from_store=True, served=joined)
 
 

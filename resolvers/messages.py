@@ -180,7 +180,7 @@ async def _asked_window(context: Context, at: ChatTarget, window: MessageWindow)
         return copy, status
     if read is None:
         return None, status
-    return cut_read(read, window), status
+    return cut_read(read, window), status.lacking(read.skipped)
 
 
 async def _copied_window(context: Context, at: ChatTarget, window: MessageWindow) -> _Cut | None:
@@ -202,7 +202,7 @@ def cut_read(read: MessagesRead, window: MessageWindow) -> _Cut:
         )
     path = branch_path(messages, window.branch, read.active_leaf)
     rows, has_before, has_after = cut(path, window)
-    return _Cut(rows, has_before, has_after, len(path))
+    return _Cut(rows, has_before, has_after, len(path) if not read.skipped else None)
 
 
 def _page(context: Context, query: MessageQuery, window: _Cut) -> Page[Message]:

@@ -157,7 +157,7 @@ async def _search_one(
         try:
             async with asyncio.timeout(within_ms / 1000):
                 page = await target.live.search(request)
-            return list(page.rows), replace(status, skipped_rows=page.skipped), coverage
+            return list(page.rows), status.lacking(page.skipped), coverage
         except TimeoutError:
             late = UpstreamTimeout(
                 f"{target.source.key}: the search took longer than the {within_ms} ms of `withinMs`.",

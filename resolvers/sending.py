@@ -19,6 +19,7 @@ from resolvers.intents import Overtaken, earlier, new_intent
 from resolvers.messages import load_message
 from resolvers.reading import native_message_id, read_messages, under_known_ids
 from resolvers.replies import wait_until
+from resolvers.settling import unsent
 from resolvers.targets import ChatTarget, MessageTarget, chat_target, denied_as, message_target, not_found
 from storage.database import Transaction
 from storage.intents import Intent, IntentState
@@ -210,16 +211,13 @@ async def edit_message(context: Context, *, message_id: str, text: str) -> Messa
 
 
 async def delete_message(context: Context, *, message_id: str) -> Deleted:
-    """Delete a message; `ids` names every message that went with it."""
+    """Delete a message; `ids` names every message that went with it. One that failed and never came to its source is deleted here alone."""
     context.require(Scope.WRITE)
     target = await message_target(context, message_id)
-    target.require(Capability.DELETE_MESSAGE)
+    if not (only_here := _with_replies(target.message_id, await unsent(context, target))):
+        target.require(Capability.DELETE_MESSAGE)
     async with context.gateway.locks.hold((context.organization.id, *target.key)):
-        native_id = await native_message_id(context, target, target.message_id)
-        aliases = await context.store.messages.aliases(context.organization.id, *target.key)
-        with denied_as("message", message_id, ("messageId",)):
-            deleted = await target.live.delete_message(target.chat_id, native_id)
-        gone = [aliases.get(native, native) for native in deleted]
+        gone = only_here or await _deleted_at_source(context, target, message_id)
         at = context.now()
 
         async def unit(tx: Transaction) -> None:
@@ -232,6 +230,21 @@ async def delete_message(context: Context, *, message_id: str) -> Deleted:
     rows = await context.store.messages.get_many(context.organization.id, [key])
     ids = [global_message_id(target.source.id, target.chat_id, native) for native in gone]
     return Deleted(message=rows.get(key), ids=ids)
+
+
+def _with_replies(message_id: str, rows: Sequence[Message]) -> list[str]:
+    """A message of these rows, and what answers it; nothing when it is none of them."""
+    known = any(row.native_id == message_id for row in rows)
+    return [row.native_id for row in rows if message_id in (row.native_id, row.parent_id)] if known else []
+
+
+async def _deleted_at_source(context: Context, target: MessageTarget, message_id: str) -> list[str]:
+    """What the source deleted, under the ids that clients know."""
+    native_id = await native_message_id(context, target, target.message_id)
+    aliases = await context.store.messages.aliases(context.organization.id, *target.key)
+    with denied_as("message", message_id, ("messageId",)):
+        deleted = await target.live.delete_message(target.chat_id, native_id)
+    return [aliases.get(native, native) for native in deleted]
 
 
 async def regenerate_message(

@@ -4,7 +4,7 @@ A row that we wrote in advance (`PENDING`, or the `STREAMING` reply to it) has t
 message of equal role and text that stands after what was there before it and is not yet known by another id; the reply is the
 assistant's message behind it, before anybody else says something. Where several of ours are equal and fewer are shown, the last
 ones are meant: those before were looked for already. Once found, the two ids are bound for good. What the source does not show
-yet is appended.
+yet is appended, and so is what certainly never came to it: see `unsent`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +23,8 @@ async def own_rows_settled(context: Context, target: ChatTarget, read: MessagesR
     store, organization_id = context.store, context.organization.id
     aliases = await store.messages.aliases(organization_id, target.source.id, target.chat_id)
     own = await store.messages.unfinished_in(organization_id, target.source.id, target.chat_id)
-    found = match_own(read.messages, own, aliases)
+    failed = await unsent(context, target)
+    found = match_own(read.messages, own, aliases, failed)
     if found:
 
         async def unit(tx: Transaction) -> None:
@@ -32,16 +33,43 @@ async def own_rows_settled(context: Context, target: ChatTarget, read: MessagesR
 
         await store.database.write(unit)
         aliases = {**aliases, **found}
-    if not aliases and not own:
+    if not (aliases or own or failed):
         return read
     shown = [renamed(message, aliases) for message in read.messages]
     leaf = aliases.get(read.active_leaf, read.active_leaf) if read.active_leaf is not None else None
     present = {message.native_id for message in shown}
-    waiting = [message for message in own if message.native_id not in present]
+    # One that has failed between the two statements is in both, and failed.
+    kept = {message.native_id: message for message in (*own, *failed)}
+    waiting = [message for message in kept.values() if message.native_id not in present]
     if not waiting or (read.has_after and not read.is_complete):
         return replace(read, messages=shown, active_leaf=leaf)
     waiting, leaf = _appended(shown, waiting, leaf if leaf is not None else _end(read, shown))
     return replace(read, messages=[*shown, *waiting], active_leaf=leaf)
+
+
+async def unsent(context: Context, target: ChatTarget) -> list[Message]:
+    """Messages of ours that failed before their source had them, each before the reply that it never got.
+
+    Only where the sender is answered before the source was: nothing else tells of the failure, so they stay until they are deleted, or
+    sent once more. Elsewhere the mutation itself failed. A reply that broke off behind a message that the source has is not among them.
+    """
+    if not target.capabilities.replies_late:
+        return []
+    kept: dict[str, Message] = {}
+    for row in await context.store.messages.failed_in(context.organization.id, *target.key):
+        if row.role is not MessageRole.ASSISTANT or row.parent_id in kept:
+            kept[row.native_id] = row
+    return list(kept.values())
+
+
+async def newest_at_source(context: Context, target: ChatTarget, read: MessagesRead) -> str | None:
+    """The newest message of a reading's path that may be followed; None in a chat without one."""
+    at = read.active_leaf if read.is_complete else (read.messages[-1].native_id if read.messages else None)
+    failed = by_id(await unsent(context, target))
+    shown = by_id(read.messages)
+    while at is not None and at in failed:
+        at = shown[at].parent_id if at in shown else None
+    return at
 
 
 async def endings_kept(context: Context, target: ChatTarget, read: MessagesRead) -> MessagesRead:
@@ -84,15 +112,17 @@ def _appended(
     return list(placed.values()), leaf
 
 
-def match_own(shown: Sequence[Message], own: Sequence[Message], aliases: Mapping[str, str]) -> dict[str, str]:
-    """Which native id belongs to which public one, for own rows that are recognised now."""
+def match_own(
+    shown: Sequence[Message], own: Sequence[Message], aliases: Mapping[str, str], failed: Sequence[Message] = ()
+) -> dict[str, str]:
+    """Which native id belongs to which public one, for own rows that are recognised now. `failed` rows are looked behind, and never found."""
     bound = {public: native for native, public in aliases.items()}
     position = {message.native_id: index for index, message in enumerate(shown)}
     open_rows = [row for row in own if row.native_id not in bound and row.native_id not in position]
     taken = set(aliases)
     found: dict[str, str] = {}
     for place, row in enumerate(open_rows):
-        after = _stands_after(row, by_id(open_rows), bound, position)
+        after = _stands_after(row, by_id([*failed, *open_rows]), bound, position)
         if after is None:
             continue
         candidates = [one for one in _behind(shown, after, row) if one.native_id not in taken and _is_like(one, row)]

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from domain.errors import GatewayError, SourceStatusCode, UpstreamError
 from domain.records import Source
+from domain.source import Skipped
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +20,25 @@ class SourceStatus:
     message: str | None = None
     skipped_rows: int = 0
     missing_before: str | None = None
+
+    def lacking(self, skipped: Skipped, *, is_cut: bool = False) -> "SourceStatus":
+        """The same without rows that could not be understood, or, `is_cut`, without the end of a list that has none within reach."""
+        if not (skipped or is_cut):
+            return self
+        source, sentences = self.source, []
+        if skipped:
+            rows = "a row" if skipped.count == 1 else f"{skipped.count} rows"
+            left = "It is" if skipped.count == 1 else "They are"
+            sentences.append(
+                f"{source.key}: {skipped.operation.replace('_', ' ')} was answered by {source.vendor} with {rows} that cannot be understood "
+                f"({skipped.place}). {left} left out; check the vendor's version."
+            )
+        if is_cut:
+            sentences.append(
+                f"{source.key}: the list did not come to an end within the calls that one operation may make. "
+                "What was read is shown; narrow the filter, or ask again."
+            )
+        return replace(self, code=SourceStatusCode.PARTIAL, skipped_rows=skipped.count, message=" ".join(sentences))
 
     def served_stale(self, as_of: datetime | None) -> "SourceStatus":
         """The same, with rows from the gateway's copy."""

@@ -146,7 +146,9 @@ class MessageMutations:
         record = await sending.edit_message(info.context, message_id=input.message_id, text=input.text)
         return EditMessagePayload(message=Message.of(record))
 
-    @mutation("Delete a message. What follows it stays.")
+    @mutation(
+        "Delete a message. What follows it stays. One that failed and never came to its source can be deleted at every source."
+    )
     async def delete_message(self, info: Info, input: Input[DeleteMessageInput]) -> DeleteMessagePayload:
         deleted = await sending.delete_message(info.context, message_id=input.message_id)
         return DeleteMessagePayload(

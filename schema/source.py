@@ -75,7 +75,10 @@ class SourceHealth:
 class Source(Node):
     id: strawberry.ID = strawberry.field(description="The opaque id.")
     key: str = strawberry.field(
-        description="A short name, unique in the organization, as used in the gateway's settings."
+        description=(
+            "A short name, as used in the gateway's settings. It is unique among the sources of the organization, and among those "
+            "that you alone see; a source that comes later may share its name with one of the latter."
+        )
     )
     vendor: str = strawberry.field(
         description=(

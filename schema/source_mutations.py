@@ -38,7 +38,7 @@ class SourceCheck:
 @strawberry.input(description="What `connectSource` takes.")
 class ConnectSourceInput:
     key: str = strawberry.field(
-        description="A short name, unique in the organization: lower-case letters, digits and hyphens."
+        description="A short name that no other source which you can see has: lower-case letters, digits and hyphens."
     )
     vendor: str = strawberry.field(description="The kind of chat system, one of `Query.vendors`.")
     display_name: str | None = strawberry.field(

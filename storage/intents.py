@@ -48,6 +48,8 @@ class Intent:
     created_at: datetime
     is_new: bool = False
     """Set on what `open_intent` answers when this call opened it; False: an earlier request used the same key."""
+    supersedes: tuple[str, ...] = ()
+    """Set there too: the messages of an attempt under the same key that certainly did nothing."""
 
 
 class Intents:
@@ -58,8 +60,9 @@ class Intents:
 
     async def open_intent(self, tx: Transaction, intent: Intent) -> Intent:
         """Commit to a write; or what an earlier request with the same (organization, principal, mutation, key) did within 24 hours."""
+        failed: tuple[str, ...] = ()
         if intent.idempotency_key is not None:
-            await self._forget_key(tx, intent)
+            failed = await self._forget_key(tx, intent)
             sql, parameters = _by_key(intent.organization_id, intent.principal, intent.mutation, intent.idempotency_key)
             row = await tx.fetch_one(sql, parameters)
             if row is not None:
@@ -70,7 +73,7 @@ class Intents:
         values = {name: getattr(intent, name) for name in names.split(", ")}
         values |= {"result": to_json(intent.result), "created_at": micros(intent.created_at)}
         (row,) = await tx.execute(sql, values)
-        return replace(_intent(row), is_new=True)
+        return replace(_intent(row), is_new=True, supersedes=failed)
 
     async def finish(
         self,
@@ -108,14 +111,19 @@ class Intents:
         )
         await tx.execute(sql, {"organization_id": organization_id, "moment": micros(moment)})
 
-    async def _forget_key(self, tx: Transaction, intent: Intent) -> None:
-        """A key that is too old, or whose request certainly did nothing, is free again. Its intent stays, without the key."""
+    async def _forget_key(self, tx: Transaction, intent: Intent) -> tuple[str, ...]:
+        """A key that is too old, or whose request certainly did nothing, is free again. Its intent stays, without the key.
+
+        The messages of a request that did nothing.
+        """
         sql = (
             "UPDATE intent SET idempotency_key = NULL WHERE organization_id = :organization_id AND principal = :principal "
-            "AND mutation = :mutation AND idempotency_key = :key AND (created_at < :before OR state = 'FAILED')"
+            "AND mutation = :mutation AND idempotency_key = :key AND (created_at < :before OR state = 'FAILED') "
+            "RETURNING state, message_id, reply_id"
         )
         _, parameters = _by_key(intent.organization_id, intent.principal, intent.mutation, intent.idempotency_key or "")
-        await tx.execute(sql, {**parameters, "before": micros(intent.created_at - KEPT)})
+        rows = await tx.execute(sql, {**parameters, "before": micros(intent.created_at - KEPT)})
+        return tuple(id_ for state, *ids in rows if state == IntentState.FAILED for id_ in ids if id_ is not None)
 
 
 def _by_key(organization_id: int, principal: str, mutation: str, key: str) -> tuple[str, dict[str, Any]]:

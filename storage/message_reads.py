@@ -143,6 +143,17 @@ class MessageReads:
         parameters = {"organization_id": organization_id, "source_id": source_id, "chat_id": chat_id}
         return [message_of(row) for row in await self._database.fetch_all(sql, parameters)]
 
+    async def failed_in(self, organization_id: int, source_id: int, chat_id: str) -> list[Message]:
+        """The failed messages of one chat that the gateway wrote, and that their source has never shown, in the order in which they were begun."""
+        sql = (
+            f"SELECT {MESSAGE} FROM message WHERE {_OF_CHAT} AND message.deleted_at IS NULL "
+            "AND message.state = 'FAILED' AND message.is_own AND NOT EXISTS (SELECT 1 FROM message_alias AS alias "
+            "WHERE alias.organization_id = message.organization_id AND alias.source_id = message.source_id "
+            "AND alias.chat_id = message.chat_id AND alias.public_id = message.native_id) ORDER BY message.id"
+        )
+        parameters = {"organization_id": organization_id, "source_id": source_id, "chat_id": chat_id}
+        return [message_of(row) for row in await self._database.fetch_all(sql, parameters)]
+
     async def aliases(self, organization_id: int, source_id: int, chat_id: str) -> dict[str, str]:
         """Native id to the id under which the message was given out; empty for nearly every chat."""
         sql = (

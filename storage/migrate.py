@@ -13,10 +13,10 @@ from sqlalchemy.pool import NullPool
 from storage import sqlite
 
 
-def upgrade(url: str) -> None:
-    """Run the missing migrations, all in one transaction. Processes that do so at once wait for each other."""
+def upgrade(url: str, revision: str = "head") -> None:
+    """Run the missing migrations up to a revision, all in one transaction. Processes that do so at once wait for each other."""
     with _connect(url) as connection, connection.begin():
-        command.upgrade(_config(connection), "head")
+        command.upgrade(_config(connection), revision)
 
 
 def is_current(url: str) -> bool:

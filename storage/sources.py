@@ -1,6 +1,5 @@
 """The sources of organizations: their settings and sealed credentials."""
 
-import sqlite3
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -39,7 +38,13 @@ class Sources:
         created_at: datetime,
         sealed_credentials: bytes = b"",
     ) -> Source:
-        """A new source. `Conflict` when the organization has one of this key."""
+        """A new source. `Conflict` when the organization has one of this key, or `owner` has one that nobody else sees."""
+        if await self._is_taken(tx, organization_id, key, owner):
+            raise Conflict(
+                f"A source was to be connected as {key}, but the organization has one of this key. "
+                "Choose another `key`, or disconnect the other one.",
+                path=("key",),
+            )
         sql = (
             "INSERT INTO source (organization_id, key, vendor, display_name, base_url, options, visibility, owner, "
             "account, credentials, created_at, keeps_mirror) VALUES (:organization_id, :key, :vendor, :display_name, :base_url, "
@@ -58,16 +63,7 @@ class Sources:
             "credentials": sealed_credentials,
             "at": micros(created_at),
         }
-        try:
-            (row,) = await tx.execute(sql, values)
-        except sqlite3.IntegrityError as error:
-            if await self._is_taken(tx, organization_id, key):
-                raise Conflict(
-                    f"A source was to be connected as {key}, but the organization has one of this key. "
-                    "Choose another `key`, or disconnect the other one.",
-                    path=("key",),
-                ) from error
-            raise
+        (row,) = await tx.execute(sql, values)
         return _source(row)
 
     async def replace(self, tx: Transaction, source: Source, sealed_credentials: bytes | None = None) -> Source:
@@ -143,8 +139,8 @@ class Sources:
         return _source(row) if row else None
 
     async def by_key(self, organization_id: int, key: str) -> Source | None:
-        """The source of a key."""
-        sql = f"SELECT {_SOURCE} FROM source WHERE {_LIVE} AND key = :key"
+        """The source of a key that everybody in the organization sees."""
+        sql = f"SELECT {_SOURCE} FROM source WHERE {_LIVE} AND key = :key AND visibility = 'ORGANIZATION'"
         row = await self._database.fetch_one(sql, {"organization_id": organization_id, "key": key})
         return _source(row) if row else None
 
@@ -154,9 +150,11 @@ class Sources:
         row = await self._database.fetch_one(sql, {"organization_id": organization_id, "id": source_id})
         return bytes(row[0]) if row else b""
 
-    async def _is_taken(self, tx: Transaction, organization_id: int, key: str) -> bool:
-        sql = f"SELECT 1 FROM source WHERE {_LIVE} AND key = :key"
-        return await tx.fetch_one(sql, {"organization_id": organization_id, "key": key}) is not None
+    async def _is_taken(self, tx: Transaction, organization_id: int, key: str, owner: str | None) -> bool:
+        """Whether the key is that of a source which `owner` can see. What others keep to themselves is not looked at."""
+        sql = f"SELECT 1 FROM source WHERE {_LIVE} AND key = :key AND (visibility = 'ORGANIZATION' OR owner = :owner)"
+        parameters = {"organization_id": organization_id, "key": key, "owner": owner}
+        return await tx.fetch_one(sql, parameters) is not None
 
 
 def _no_source() -> NotFound:

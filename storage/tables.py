@@ -88,11 +88,29 @@ class AuditRow(SQLModel, table=True):
 
 
 class SourceRow(SQLModel, table=True):
-    """A connection to a vendor. A removed one stays as a tombstone, so that its id is never used again."""
+    """A connection to a vendor. A removed one stays as a tombstone, so that its id is never used again.
+
+    Keys are unique among what everybody in the organization sees, and among what one owner alone sees: else a refused key would tell
+    others that there is such a source.
+    """
 
     __tablename__ = "source"
     __table_args__ = (
-        Index("source_key", "organization_id", "key", unique=True, sqlite_where=text("removed_at IS NULL")),
+        Index(
+            "source_key",
+            "organization_id",
+            "key",
+            unique=True,
+            sqlite_where=text("removed_at IS NULL AND visibility = 'ORGANIZATION'"),
+        ),
+        Index(
+            "source_own_key",
+            "organization_id",
+            "owner",
+            "key",
+            unique=True,
+            sqlite_where=text("removed_at IS NULL AND visibility = 'OWNER'"),
+        ),
         {"sqlite_autoincrement": True},
     )
 

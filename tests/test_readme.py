@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from simulators import open_webui
+from simulators.serving import running
 from switchboard.documentation import README, written
 from switchboard.settings import load_settings
 from tests.client import Client, a_client
@@ -123,3 +125,25 @@ def test_production_commands_make_a_gateway_that_can_start(tmp_path: Path) -> No
     )
     assert done.returncode == 0, done.stderr
     assert re.fullmatch(r"sb_[\w-]{43}", done.stdout.strip().splitlines()[-1])
+
+
+@pytest.mark.slow
+def test_source_is_connected_from_the_shell(tmp_path: Path) -> None:
+    command = next(block for block in blocks("sh") if "sources add" in block)
+    scripts = Path(sys.executable).parent
+    environment = {
+        **os.environ,
+        "PATH": f"{scripts}:{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "SWITCHBOARD_DATABASE_URL": f"sqlite:///{tmp_path / 'test.db'}",
+        "SWITCHBOARD_ALLOW_PRIVATE_ADDRESSES": "true",
+        "SWITCHBOARD_SECRET_KEY": "tests-" * 8,
+        "OPEN_WEBUI_KEY": open_webui.ADMIN_KEY,
+    }
+    with running(open_webui.create_app()) as url:
+        said = f"switchboard organizations create acme --name Acme\n{command.replace('https://chat.example.com', url)}"
+        done = subprocess.run(
+            ["bash", "-euc", said], cwd=tmp_path, capture_output=True, text=True, check=False, env=environment
+        )
+    assert done.returncode == 0, done.stderr
+    assert "The source acme/assistants is connected." in done.stderr

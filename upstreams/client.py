@@ -22,6 +22,7 @@ from domain.errors import (
     UpstreamUnavailable,
 )
 from domain.records import Health, Source
+from domain.source import Skipped
 from upstreams.breaker import Breaker
 from upstreams.clock import Clock
 from upstreams.failures import Failures
@@ -117,11 +118,15 @@ class UpstreamClient:
         """Keep these out of every sentence too, in place of those that were named so before: a session's cookie, which is renewed."""
         self._redact = self._redact_always.also(secrets)
 
-    def skipped(self, rows: int) -> int:
-        """Count rows that could not be understood; gives the number back."""
-        if rows:
-            self._health.drifted(rows)
-        return rows
+    def skipped(self, request: Request, rows: Skipped) -> Skipped:
+        """Count and log rows of the answer to a request that could not be understood; gives them back with what was asked."""
+        if not rows:
+            return rows
+        self._health.drifted(rows.count)
+        # A path may lead through names that the vendor chose, such as ids of messages.
+        told = Skipped(rows.count, request.operation, self._redact.quote(rows.place))
+        _log.warning("%s: %s left out %d rows: %s", self._source.key, told.operation, told.count, told.place)
+        return told
 
     async def send(self, request: Request) -> Answer:
         """The vendor's success, whole. Raises an error of `domain.errors` for everything else."""
@@ -148,9 +153,10 @@ class UpstreamClient:
         try:
             return read(loads(answer.body))
         except WrongShape as wrong:
+            place = self._redact.quote(str(wrong))
             raise self._drifted(
-                answer.request, f"did not have the documented shape ({wrong})", wrong.json_path
-            ) from wrong
+                answer.request, f"did not have the documented shape ({place})", self._redact.quote(wrong.json_path)
+            ) from None
         except ValueError as error:
             raise self._drifted(answer.request, "was not JSON") from error
 

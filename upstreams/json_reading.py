@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import orjson
 
 from domain.ids import is_safe_native_id
+from domain.source import NOTHING_SKIPPED, Skipped
 
 T = TypeVar("T")
 _LONGEST_ID_BYTES = 360
@@ -136,13 +137,18 @@ def as_list(value: Any, path: str = "$") -> list[Any]:
     return value
 
 
-def rows(values: Iterable[Any], path: str, read: Callable[[Json], T]) -> tuple[list[T], int]:
-    """Every row that can be understood, and how many could not: one strange row does not cost the list."""
+def rows(values: Iterable[Any], path: str, read: Callable[[Json], T]) -> tuple[list[T], Skipped]:
+    """Every row that can be understood, and those that could not: one strange row does not cost the list."""
     understood: list[T] = []
-    skipped = 0
+    skipped = NOTHING_SKIPPED
     for index, value in enumerate(values):
         try:
             understood.append(read(as_object(value, f"{path}[{index}]")))
-        except WrongShape:
-            skipped += 1
+        except WrongShape as wrong:
+            skipped += left_out(wrong)
     return understood, skipped
+
+
+def left_out(wrong: WrongShape) -> Skipped:
+    """One row less."""
+    return Skipped(1, place=str(wrong))

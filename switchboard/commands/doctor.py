@@ -10,8 +10,8 @@ from domain.errors import GatewayError
 from domain.records import Check, Source
 from resolvers.routing import Sources
 from storage.store import Store
-from switchboard.commands.running import Config, show, with_store
-from switchboard.commands.sources import MARKS, opened_sources
+from switchboard.commands.running import MARKS, Config, show, with_store
+from switchboard.commands.sources import opened_sources
 from switchboard.keys import key_ring
 from switchboard.settings import Settings
 
@@ -35,6 +35,8 @@ def doctor(
             for owner in await store.organizations.all():
                 if organization in (None, owner.slug):
                     for source in await opened.of(owner.id):
+                        if source.disconnected_at is not None:
+                            continue  # only a copy is left, and nothing has to answer for it
                         name = f"{owner.slug}/{source.key}"
                         found += [(name, check) for check in await _checks(opened, source)]
         return found

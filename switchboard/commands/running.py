@@ -1,18 +1,22 @@
 """What the commands share: the option for the settings, and running something with the store open."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from domain.records import Organization
+from resolvers.context import Gateway
 from storage.store import Store, open_store
 from switchboard.settings import Settings, load_settings
 from switchboard.settings_errors import SettingsError
+from switchboard.wiring import open_gateway
 
 T = TypeVar("T")
 
@@ -26,6 +30,8 @@ _WIDE = 240
 
 ACTOR = "command line"
 """Who the audit log names for what is done here."""
+MARKS = {True: Text("ok", "green"), False: Text("failed", "red"), None: Text("not checked", "yellow")}
+"""How a check ended, in a table."""
 
 
 def with_store(config: Path | None, act: Callable[[Settings, Store], Awaitable[T]]) -> T:
@@ -37,6 +43,13 @@ def with_store(config: Path | None, act: Callable[[Settings, Store], Awaitable[T
             return await act(settings, store)
 
     return asyncio.run(run())
+
+
+@asynccontextmanager
+async def opened_gateway(settings: Settings) -> AsyncIterator[Gateway]:
+    """All parts of a gateway, for one command. Another one may have the store open: what it left behind is its own to recover."""
+    async with open_gateway(settings.model_copy(update={"workers": 2})) as (gateway, _):
+        yield gateway
 
 
 async def organization_of(store: Store, slug: str) -> Organization:
@@ -51,9 +64,9 @@ async def organization_of(store: Store, slug: str) -> Organization:
     return found
 
 
-def show(table: Table) -> None:
-    """Print a table: as wide as the terminal, and whole where it goes to a file or another program."""
-    console = Console()
+def show(table: Table, *, on_stderr: bool = False) -> None:
+    """Print a table: as wide as the terminal, and whole where it goes to a file or another program. Brackets in it are only brackets."""
+    console = Console(stderr=on_stderr, markup=False)
     if not console.is_terminal:
-        console = Console(width=_WIDE)
+        console = Console(stderr=on_stderr, markup=False, width=_WIDE)
     console.print(table)

@@ -1,20 +1,23 @@
-"""`switchboard sources`."""
+"""`switchboard sources`; connecting one stands in `switchboard.commands.connecting`."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
+from domain.errors import GatewayError
 from domain.ids import IdType, format_id
-from domain.records import Check, Source
+from domain.records import Check, Source, Visibility
 from resolvers.context import utc_now
 from resolvers.routing import Sources
+from resolvers.source_forms import shown
 from storage import local
 from storage.database import Transaction
 from storage.store import Store
-from switchboard.commands.running import ACTOR, Config, organization_of, show, with_store
+from switchboard.commands.connecting import add
+from switchboard.commands.running import ACTOR, MARKS, Config, organization_of, show, with_store
 from switchboard.configured_sources import configure_sources
 from switchboard.keys import key_ring
 from switchboard.settings import Settings
@@ -24,8 +27,8 @@ from upstreams.http import UpstreamClients
 from upstreams.registry import connectors
 
 sources = typer.Typer(help="The chat systems that are connected.", no_args_is_help=True)
+sources.command("add")(add)
 Slug = Annotated[str, typer.Option("--organization", metavar="SLUG", help="The organization that it belongs to.")]
-MARKS = {True: "[green]ok[/]", False: "[red]failed[/]", None: "[yellow]not checked[/]"}
 
 
 @sources.command("list")
@@ -33,7 +36,7 @@ def list_sources(
     organization: Annotated[str | None, typer.Option(metavar="SLUG", help="Only this one's. Left out: all.")] = None,
     config: Config = None,
 ) -> None:
-    """Show the sources that are stored; those of `[[sources]]` are stored at the start of `serve`."""
+    """Show the sources that are stored; those that the settings name are stored at the start of `serve`."""
 
     async def act(_: Settings, store: Store) -> list[tuple[str, Source]]:
         owners = (
@@ -41,10 +44,17 @@ def list_sources(
         )
         return [(owner.slug, source) for owner in owners for source in await store.sources.of(owner.id)]
 
-    table = Table("Organization", "Key", "Vendor", "Name", "Address", "Visibility")
+    table = Table("Organization", "Key", "Vendor", "Name", "Address", "Visibility", "State", "Id")
     for slug, source in with_store(config, act):
         table.add_row(
-            slug, source.key, source.vendor, source.display_name, source.base_url or "", source.visibility.lower()
+            slug,
+            source.key,
+            source.vendor,
+            source.display_name,
+            source.base_url or "",
+            source.visibility.lower(),
+            "connected" if source.disconnected_at is None else "disconnected, copy kept",
+            _id_of(source),
         )
     show(table)
 
@@ -52,7 +62,7 @@ def list_sources(
 @sources.command("test")
 def check_sources(
     organization: Slug,
-    key: Annotated[str | None, typer.Argument(help="Its key. Left out: all sources of the organization.")] = None,
+    key: Annotated[str | None, typer.Argument(help="Its key or id. Left out: all that are connected.")] = None,
     config: Config = None,
 ) -> None:
     """Reach out to sources: are they there, are the credentials good, is the version right? Exits with 1 when one is not."""
@@ -60,10 +70,10 @@ def check_sources(
     async def act(settings: Settings, store: Store) -> list[tuple[Source, list[Check]]]:
         owner = await organization_of(store, organization)
         async with opened_sources(settings, store) as opened:
-            found = [source for source in await opened.of(owner.id) if key is None or source.key == key]
+            found = _named(await opened.of(owner.id), key)
             if not found:
-                raise SettingsError(_no_source(organization, key or ""))
-            return [(source, list(await (await opened.connect(source)).check())) for source in found]
+                raise SettingsError(_no_source(organization, key))
+            return [(source, await checks_of(opened, source)) for source in found]
 
     answers = with_store(config, act)
     table = Table("Source", "Check", "Result", "What it says")
@@ -78,7 +88,7 @@ def check_sources(
 @sources.command()
 def remove(
     organization: Slug,
-    key: Annotated[str, typer.Argument(help="The key of the source.")],
+    key: Annotated[str, typer.Argument(help="The key of the source, or its id.")],
     keep_mirror: Annotated[
         bool, typer.Option("--keep-mirror", help="Keep the copy of its chats until retention ends.")
     ] = False,
@@ -86,14 +96,13 @@ def remove(
 ) -> None:
     """Disconnect a source and forget its credentials. Nothing is deleted at the vendor."""
 
-    async def act(settings: Settings, store: Store) -> None:
+    async def act(settings: Settings, store: Store) -> Source:
         owner = await organization_of(store, organization)
-        source = await store.sources.by_key(owner.id, key)
-        if source is None:
-            raise SettingsError(_no_source(organization, key))
-        if any((one.organization, one.key) == (organization, key) for one in settings.sources):
+        source = _only(_named(await store.sources.of(owner.id), key), organization, key)
+        is_shared = source.visibility is Visibility.ORGANIZATION
+        if is_shared and any((one.organization, one.key) == (organization, source.key) for one in settings.sources):
             raise SettingsError(
-                f"The source {organization}/{key} is named in `[[sources]]` and would come back. Take it out of the settings first."
+                f"The source {organization}/{source.key} is named in `[[sources]]` and would come back. Take it out of the settings first."
             )
         at = utc_now()
 
@@ -105,14 +114,14 @@ def remove(
                 at=at,
                 actor=ACTOR,
                 action="disconnectSource",
-                target=format_id(IdType.SOURCE, source.id),
-                input={"key": key, "keepMirror": keep_mirror},
+                target=_id_of(source),
+                input=shown(source) | {"keepMirror": keep_mirror},
             )
 
         await store.database.write(unit)
+        return source
 
-    with_store(config, act)
-    typer.echo(f"The source {organization}/{key} is disconnected.", err=True)
+    typer.echo(f"The source {organization}/{with_store(config, act).key} is disconnected.", err=True)
 
 
 @asynccontextmanager
@@ -130,7 +139,36 @@ async def opened_sources(settings: Settings, store: Store) -> AsyncIterator[Sour
         await clients.aclose()
 
 
-def _no_source(organization: str, key: str) -> str:
+async def checks_of(opened: Sources, source: Source) -> list[Check]:
+    """What reaching out to a source shows. One that cannot even be opened, such as for a lost key, fails a check and no other source."""
+    try:
+        return list(await (await opened.connect(source)).check())
+    except GatewayError as error:
+        return [Check("opened", False, error.message)]
+
+
+def _named(known: Sequence[Source], name: str | None) -> list[Source]:
+    """Those that a key or an id means, connected ones before those of which only the copy is left; None: all that are connected."""
+    found = [source for source in known if name in (None, source.key, _id_of(source))]
+    return [source for source in found if source.disconnected_at is None] or (found if name is not None else [])
+
+
+def _only(found: Sequence[Source], organization: str, name: str) -> Source:
+    if not found:
+        raise SettingsError(_no_source(organization, name))
+    if len(found) > 1:
+        ids = ", ".join(_id_of(source) for source in found)
+        raise SettingsError(f"{organization} has {len(found)} sources of the key {name}. Give the id of one: {ids}.")
+    return found[0]
+
+
+def _id_of(source: Source) -> str:
+    return format_id(IdType.SOURCE, source.id)
+
+
+def _no_source(organization: str, name: str | None) -> str:
+    if name is None:
+        return f"{organization} has no sources. Connect one with `switchboard sources add`."
     return (
-        f"{organization} has no source {key}. See them with `switchboard sources list --organization {organization}`."
+        f"{organization} has no source {name}. See them with `switchboard sources list --organization {organization}`."
     )

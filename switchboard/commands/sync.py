@@ -11,10 +11,9 @@ from domain.errors import GatewayError
 from resolvers.context import Context, system_context
 from resolvers.syncing import sync_source
 from resolvers.targets import SourceTarget
-from switchboard.commands.running import Config, organization_of
+from switchboard.commands.running import Config, opened_gateway, organization_of
 from switchboard.settings import Settings, load_settings
 from switchboard.settings_errors import SettingsError
-from switchboard.wiring import open_gateway
 
 
 def sync(
@@ -35,9 +34,7 @@ def sync(
 
 
 async def _run(settings: Settings, slug: str, key: str | None, *, again: bool) -> list[str]:
-    # A gateway that serves may have the store open: what it left behind is its own to recover.
-    quiet = settings.model_copy(update={"workers": 2})
-    async with open_gateway(quiet) as (gateway, _):
+    async with opened_gateway(settings) as gateway:
         organization = await organization_of(gateway.store, slug)
         sources = [source for source in await gateway.sources.of(organization.id) if key in (None, source.key)]
         if not sources:

@@ -323,6 +323,19 @@ async def test_a_source_of_its_owner_is_seen_by_nobody_else(world: World) -> Non
         await under_test.disconnect_source(bob, source_id=id_of(source), keep_mirror=False)
 
 
+async def test_a_key_of_a_source_of_its_owner_tells_nobody_that_there_is_one(world: World) -> None:
+    own = await world.connected(visibility=Visibility.OWNER)
+    bob = a_context(world.gateway, world.acme, person="bob")
+    shared = (await world.connect(bob)).source
+    assert shared is not None
+    assert shared.key == own.key
+    assert await world.keys(bob) == ["local", "oak"]
+    assert await world.keys() == ["local", "oak", "oak"]
+    for context in (bob, world.ann()):
+        with pytest.raises(Conflict):
+            await world.connect(context, visibility=Visibility.OWNER)
+
+
 async def test_a_source_of_another_organization_is_not_found(world: World) -> None:
     source = await world.connected()
     other = a_context(world.gateway, world.beta)

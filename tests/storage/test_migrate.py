@@ -61,6 +61,22 @@ def _tables() -> list[Any]:
     return [one.__table__ for one in vars(tables).values() if isinstance(one, type) and hasattr(one, "__table__")]
 
 
+def test_sources_of_the_first_tables_are_kept_with_their_keys(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/store.db"
+    migrate.upgrade(url, "0001")
+    rows = [("a", "ORGANIZATION", None), ("b", "OWNER", "ann")]
+    with closing(sqlite3.connect(tmp_path / "store.db")) as connection, connection:
+        connection.execute("INSERT INTO organization (id, slug, name, created_at) VALUES (1, 'acme', 'Acme', 0)")
+        connection.executemany(
+            "INSERT INTO source (organization_id, key, vendor, display_name, options, visibility, owner, credentials, created_at, "
+            "keeps_mirror) VALUES (1, ?, 'kodey', 'Kodey', '{}', ?, ?, x'', 0, FALSE)",
+            rows,
+        )
+    migrate.upgrade(url)
+    with closing(sqlite3.connect(tmp_path / "store.db")) as connection:
+        assert connection.execute("SELECT key, visibility, owner FROM source ORDER BY id").fetchall() == rows
+
+
 def test_upgrading_twice_changes_nothing(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/store.db"
     assert not migrate.is_current(url)

@@ -11,7 +11,14 @@ from tests.storage.conftest import START, World, an_organization, at
 pytestmark = pytest.mark.anyio
 
 
-async def add(world: World, key: str = "new", sealed: bytes = b"sealed") -> Source:
+async def add(
+    world: World,
+    key: str = "new",
+    sealed: bytes = b"sealed",
+    *,
+    visibility: Visibility = Visibility.OWNER,
+    owner: str = "key:1",
+) -> Source:
     return await world.write(
         lambda tx: world.store.sources.add(
             tx,
@@ -21,8 +28,8 @@ async def add(world: World, key: str = "new", sealed: bytes = b"sealed") -> Sour
             display_name="Name",
             base_url="https://chat",
             options={"path_prefix": "/api"},
-            visibility=Visibility.OWNER,
-            owner="key:1",
+            visibility=visibility,
+            owner=owner,
             account=Account(kind=AccountKind.TEAM, native_id="t"),
             created_at=START,
             sealed_credentials=sealed,
@@ -34,7 +41,6 @@ async def test_a_source_comes_back_as_it_was(world: World) -> None:
     source = await add(world)
     sources, organization_id = world.store.sources, world.organization.id
     assert await sources.get(organization_id, source.id) == source
-    assert await sources.by_key(organization_id, "new") == source
     assert await sources.of(organization_id) == [world.source, source]
     assert (source.account, source.visibility) == (Account(kind=AccountKind.TEAM, native_id="t"), Visibility.OWNER)
     assert await sources.credentials(organization_id, source.id) == b"sealed"
@@ -47,6 +53,35 @@ async def test_a_key_is_taken_once_in_an_organization(world: World) -> None:
     assert caught.value.path == ("key",)
     world.organization, _ = await an_organization(world.store, "other")
     await add(world)
+
+
+async def test_a_key_of_a_source_that_others_do_not_see_is_free_for_them(world: World) -> None:
+    """Else a refusal would tell them that there is such a source."""
+    own = await add(world, owner="ann")
+    theirs = await add(world, owner="bob")
+    shared = await add(world, owner="bob", key="shared", visibility=Visibility.ORGANIZATION)
+    everybodys = await add(world, owner="eve", visibility=Visibility.ORGANIZATION)
+    assert len({own.id, theirs.id, shared.id, everybodys.id}) == 4
+    assert await world.store.sources.by_key(world.organization.id, "new") == everybodys
+
+
+@pytest.mark.parametrize("first", [Visibility.OWNER, Visibility.ORGANIZATION])
+@pytest.mark.parametrize("second", [Visibility.OWNER, Visibility.ORGANIZATION])
+async def test_a_key_that_its_owner_sees_is_taken(world: World, first: Visibility, second: Visibility) -> None:
+    await add(world, visibility=first)
+    with pytest.raises(Conflict):
+        await add(world, visibility=second)
+
+
+async def test_a_key_of_the_organization_is_taken_for_everybody(world: World) -> None:
+    await add(world, visibility=Visibility.ORGANIZATION)
+    with pytest.raises(Conflict):
+        await add(world, owner="bob")
+
+
+async def test_the_source_of_a_key_is_never_one_that_only_its_owner_sees(world: World) -> None:
+    await add(world)
+    assert await world.store.sources.by_key(world.organization.id, "new") is None
 
 
 async def test_another_constraint_is_not_taken_for_a_taken_key(world: World) -> None:

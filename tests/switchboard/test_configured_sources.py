@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from domain.records import Visibility
 from domain.source import Connector
 from resolvers.organizations import add_organization
 from storage.store import Store, open_store
@@ -52,6 +53,29 @@ async def test_a_named_source_is_made_once(store: Store) -> None:
     (second,) = [one for one in await store.sources.of(1) if one.key == "oak"]
     assert second == first
     assert first.display_name == "Acorn"
+
+
+async def test_a_source_that_only_its_owner_sees_is_not_the_one_of_the_settings(store: Store) -> None:
+    """Else what it is connected to would change under whoever keeps it to themselves."""
+    own = await store.database.write(
+        lambda tx: store.sources.add(
+            tx,
+            organization_id=1,
+            key="oak",
+            vendor="acorn",
+            display_name="Ann's",
+            base_url="https://ann.example",
+            visibility=Visibility.OWNER,
+            owner="ann",
+            created_at=T0,
+        )
+    )
+    await configure(store, wanted())
+    assert await store.sources.get(1, own.id) == own
+    assert sorted(await shown(store)) == [
+        ("oak", "Acorn", "https://oak.example"),
+        ("oak", "Ann's", "https://ann.example"),
+    ]
 
 
 async def test_what_changed_in_the_settings_is_changed_in_the_store(store: Store) -> None:

@@ -235,7 +235,7 @@ class ToySource:
             started_at=answer.started_at,
             is_complete=True,
             active_leaf=found[-1].native_id if found else None,
-            skipped=self._client.skipped(skipped),
+            skipped=self._client.skipped(answer.request, skipped),
         )
 
     async def get_message(self, chat_id: str, message_id: str) -> Message | None:
@@ -295,7 +295,7 @@ class ToySource:
     async def _list(self) -> SourcePage[Chat]:
         answer = await self._client.send(list_chats_request())
         found, skipped = self._client.understood(answer, self._read_rows)
-        return SourcePage(found, answer.started_at, skipped=self._client.skipped(skipped))
+        return SourcePage(found, answer.started_at, skipped=self._client.skipped(answer.request, skipped))
 
     def _read_rows(self, body: Any) -> tuple[list[Chat], int]:
         chats = as_object(body)

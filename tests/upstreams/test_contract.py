@@ -182,7 +182,7 @@ async def test_recorded_messages_are_a_tree(vendor: str) -> None:
     assert found is not None
     assert found.messages
     assert found.is_complete
-    assert found.skipped == 0
+    assert found.skipped.count == 0
     assert_tree(found.messages)
     assert found.active_leaf in [message.native_id for message in found.messages]
 

@@ -62,7 +62,7 @@ def test_epoch_seconds_are_exact() -> None:
 def test_strange_row_is_left_out_and_counted() -> None:
     found, skipped = rows([{"id": "a"}, {}, "no", {"id": "b"}], "$.rows", lambda row: row.identifier("id"))
     assert found == ["a", "b"]
-    assert skipped == 2
+    assert (skipped.count, skipped.place) == (2, "$.rows[1].id: expected a text")
 
 
 def test_outermost_value_is_named_too() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from domain.records import Account, AccountKind, Chat, Message, MessageRole, Person, Source
-from domain.source import NewChat, NewMessage
+from domain.source import NewChat, NewMessage, Skipped
 from upstreams.chatlogger.capabilities import CHAT_FIELDS, FULL_FIELDS
 from upstreams.chatlogger.metadata import shown
 from upstreams.json_reading import Json, WrongShape, rows
@@ -56,8 +56,8 @@ def created_chat(source: Source, chat_id: str, new: NewChat, *, owner: Person | 
     )
 
 
-def messages_from_json(source: Source, chat_id: str, values: list[Any]) -> tuple[list[Message], int]:
-    """All messages, oldest first and each the child of the one before it, and how many rows were left out."""
+def messages_from_json(source: Source, chat_id: str, values: list[Any]) -> tuple[list[Message], Skipped]:
+    """All messages, oldest first and each the child of the one before it, and the rows that were left out."""
     found, skipped = rows(values, "$", lambda row: message_from_json(source, chat_id, row))
     once = {message.native_id: message for message in reversed(found)}
     ordered = sorted(once.values(), key=lambda message: (_time(message), int(message.native_id)))

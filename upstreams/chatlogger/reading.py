@@ -96,7 +96,7 @@ class Reader:
             is_complete=True,
             active_leaf=found[-1].native_id if found else None,
             total=None if skipped else len(found),
-            skipped=self._client.skipped(skipped),
+            skipped=self._client.skipped(answer.request, skipped),
         )
 
     async def message(self, chat_id: str, message_id: str) -> Message | None:
@@ -116,7 +116,7 @@ class Reader:
             answer.started_at,
             next=Place(offset + limit, following).token if len(values) > limit else None,
             previous=Place(max(0, offset - limit)).token if offset > 0 else None,
-            skipped=self._client.skipped(skipped),
+            skipped=self._client.skipped(answer.request, skipped),
         )
         return page, frozenset(_id_of(value) or "" for value in values)
 

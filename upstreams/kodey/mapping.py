@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from domain.records import Agent, AgentKind, Chat, Message, MessageRole, Person, Source
+from domain.source import Skipped
 from upstreams.json_reading import Json, rows
 from upstreams.kodey.capabilities import FULL_FIELDS, ROW_FIELDS
 
@@ -37,8 +38,8 @@ def chat_from_json(source: Source, body: Json) -> Chat:
     )
 
 
-def messages_from_json(source: Source, chat_id: str, body: Json) -> tuple[list[Message], int]:
-    """All messages, oldest first and each the child of the one before it, and how many rows were left out."""
+def messages_from_json(source: Source, chat_id: str, body: Json) -> tuple[list[Message], Skipped]:
+    """All messages, oldest first and each the child of the one before it, and the rows that were left out."""
     found, skipped = rows(
         body.list("messages"), body.at("messages"), lambda row: message_from_json(source, chat_id, row)
     )

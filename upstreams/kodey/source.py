@@ -18,7 +18,17 @@ from domain.records import (
     MessageRole,
     Source,
 )
-from domain.source import ChatSource, Connector, MessagesRead, MessageWindow, NewChat, NewMessage, Progress, SourcePage
+from domain.source import (
+    ChatSource,
+    Connector,
+    MessagesRead,
+    MessageWindow,
+    NewChat,
+    NewMessage,
+    Progress,
+    Skipped,
+    SourcePage,
+)
 from upstreams.client import UpstreamClient
 from upstreams.http import UpstreamClients
 from upstreams.json_reading import as_object, rows
@@ -207,7 +217,7 @@ class KodeySource:
     async def _list(self) -> SourcePage[Chat]:
         answer = await self._client.send(list_chats_request())
         found, skipped = self._client.understood(answer, self._read_rows)
-        return SourcePage(found, answer.started_at, skipped=self._client.skipped(skipped))
+        return SourcePage(found, answer.started_at, skipped=self._client.skipped(answer.request, skipped))
 
     async def _messages(self, chat_id: str) -> MessagesRead:
         answer = await self._client.send(list_messages_request(chat_id))
@@ -220,10 +230,10 @@ class KodeySource:
             is_complete=True,
             active_leaf=found[-1].native_id if found else None,
             total=None if skipped else len(found),
-            skipped=self._client.skipped(skipped),
+            skipped=self._client.skipped(answer.request, skipped),
         )
 
-    def _read_rows(self, body: Any) -> tuple[list[Chat], int]:
+    def _read_rows(self, body: Any) -> tuple[list[Chat], Skipped]:
         chats = as_object(body)
         return rows(chats.list("chats"), chats.at("chats"), lambda row: chat_row_from_json(self._source, row))
 

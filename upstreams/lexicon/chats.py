@@ -6,7 +6,7 @@ from typing import Any
 
 from domain.errors import NotFound
 from domain.records import Chat, Source
-from domain.source import SourcePage
+from domain.source import Skipped, SourcePage
 from upstreams.client import UpstreamClient
 from upstreams.clock import Clock
 from upstreams.json_reading import as_object, rows
@@ -60,7 +60,7 @@ class Chats:
             answer.started_at,
             next=str(offset + end.count) if end.goes_on(offset) else None,
             previous=_before(offset),
-            skipped=self._client.skipped(skipped),
+            skipped=self._client.skipped(answer.request, skipped),
         )
 
     async def all(self) -> AsyncIterator[SourcePage[Chat]]:
@@ -94,7 +94,7 @@ class Chats:
     def _read(self, body: Any) -> Chat:
         return chat_from_json(self._source, as_object(body))
 
-    def _rows(self, body: Any) -> tuple[list[Chat], int, PageEnd]:
+    def _rows(self, body: Any) -> tuple[list[Chat], Skipped, PageEnd]:
         values, path, end = page_from_json(body, "chats")
         found, skipped = rows(values, path, lambda row: chat_from_json(self._source, row))
         return found, skipped, end

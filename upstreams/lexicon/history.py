@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from domain.records import Message, Source
-from domain.source import MessagesRead, MessageWindow
+from domain.source import NOTHING_SKIPPED, MessagesRead, MessageWindow, Skipped
 from domain.tree import cut
 from upstreams.client import UpstreamClient
 from upstreams.clock import Clock
@@ -33,7 +33,7 @@ class Stretch:
     rows: dict[str, Message] = field(default_factory=dict)
     pages: dict[str, int] = field(default_factory=dict)
     """Native id to the offset of the page that showed it."""
-    skipped: int = 0
+    skipped: Skipped = NOTHING_SKIPPED
     is_whole: bool = False
 
     @property
@@ -117,7 +117,7 @@ class History:
             known, skipped = len(stretch.rows), stretch.skipped
             end = await self._read_page(chat_id, stretch, offset, MESSAGE_ROWS)
             # A page without anything new, although it says that it goes on, would go on for ever.
-            has_new = len(stretch.rows) > known or stretch.skipped > skipped
+            has_new = len(stretch.rows) > known or stretch.skipped.count > skipped.count
             if not end.goes_on(offset) or not has_new:
                 stretch.is_whole = begin == 0
                 break
@@ -136,10 +136,10 @@ class History:
             # What is written meanwhile pushes rows onto the next page, counted from the new end: they come once more.
             stretch.rows.setdefault(message.native_id, message)
             stretch.pages.setdefault(message.native_id, offset)
-        stretch.skipped += self._client.skipped(skipped)
+        stretch.skipped += self._client.skipped(answer.request, skipped)
         return end
 
-    def _rows(self, chat_id: str, body: Any) -> tuple[list[Message], int, PageEnd]:
+    def _rows(self, chat_id: str, body: Any) -> tuple[list[Message], Skipped, PageEnd]:
         values, path, end = page_from_json(body, "messages")
         found, skipped = rows(values, path, lambda row: message_from_json(self._source, chat_id, row))
         return found, skipped, end

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from domain.records import Agent, AgentKind, Chat, Folder, FolderRef, Message, Person, SearchHit, Source
+from domain.source import Skipped
 from domain.tree import branch_path, by_id
 from upstreams.json_reading import Json, WrongShape, as_list, as_object, rows
 from upstreams.open_webui.capabilities import FULL_FIELDS, ROW_FIELDS
@@ -72,13 +73,13 @@ def folder_from_json(source: Source, row: Json) -> Folder:
     )
 
 
-def agents_from_json(body: Any) -> tuple[list[Agent], int]:
-    """The models, and how many entries could not be read."""
+def agents_from_json(body: Any) -> tuple[list[Agent], Skipped]:
+    """The models, and the entries that could not be read."""
     models = as_object(body)
     return rows(models.list("data"), models.at("data"), _agent_from_json)
 
 
-def hits_from_json(source: Source, body: Any, *, text: str, first_rank: int) -> tuple[list[SearchHit], int]:
+def hits_from_json(source: Source, body: Any, *, text: str, first_rank: int) -> tuple[list[SearchHit], Skipped]:
     """Chats found, best first as the server ranks them. Open WebUI has no score: the rank makes one."""
     found, skipped = rows(as_list(body), "$", lambda row: (row_from_json(source, row), row.text_or_none("snippet")))
     hits = [

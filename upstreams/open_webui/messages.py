@@ -23,8 +23,9 @@ from domain.records import (
     Person,
     Source,
 )
+from domain.source import NOTHING_SKIPPED, Skipped
 from domain.tree import by_id, children_of
-from upstreams.json_reading import Json, WrongShape, as_object, can_be_an_id
+from upstreams.json_reading import Json, WrongShape, as_object, can_be_an_id, left_out
 
 _ROLES = {
     "user": MessageRole.USER,
@@ -53,28 +54,28 @@ class Tree:
 
     messages: list[Message]
     active_leaf: str | None
-    skipped: int
+    skipped: Skipped
 
 
 def tree_from_json(source: Source, body: Json) -> Tree:
     """The messages of a full chat. A chat without history has none; a message that cannot be read is left out and counted."""
     history = body.object("chat").fields.get("history")
     if history is None:
-        return Tree([], None, 0)
+        return Tree([], None, NOTHING_SKIPPED)
     path = f"{body.at('chat')}.history"
     shape = as_object(history, path)
     stored = shape.fields.get("messages")
     entries = as_object({} if stored is None else stored, f"{path}.messages").fields
     chat_id = body.identifier("id")
     messages: list[Message] = []
-    skipped = 0
+    skipped = NOTHING_SKIPPED
     for message_id, entry in entries.items():
         try:
             messages.append(
                 message_from_json(source, chat_id, message_id, as_object(entry, f"{path}.messages.{message_id}"))
             )
-        except WrongShape:
-            skipped += 1
+        except WrongShape as wrong:
+            skipped += left_out(wrong)
     known = by_id(messages)
     current = shape.fields.get("currentId")
     leaf = current if isinstance(current, str) and current in known else None

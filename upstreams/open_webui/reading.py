@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -10,10 +10,10 @@ import orjson
 
 from domain.errors import NotFound, UpstreamError
 from domain.records import Chat, Message, Source
-from domain.source import SourcePage
+from domain.source import NOTHING_SKIPPED, Skipped, SourcePage
 from upstreams.client import UpstreamClient
 from upstreams.clock import Clock
-from upstreams.json_reading import Json, WrongShape, as_list, as_object, rows
+from upstreams.json_reading import Json, WrongShape, as_list, as_object, left_out, rows
 from upstreams.open_webui import requests
 from upstreams.open_webui.access import Access
 from upstreams.open_webui.capabilities import PAGE_ROWS, ROW_FIELDS
@@ -36,6 +36,7 @@ class FullChat:
     tree: Tree
     started_at: datetime
     intent: str | None = None
+    skipped: Skipped = NOTHING_SKIPPED
 
     @property
     def messages(self) -> dict[str, Message]:
@@ -71,8 +72,7 @@ class Reader:
     def full(self, answer: Answer) -> FullChat:
         """The chat that an answer shows."""
         full = self._client.understood(answer, lambda body: self._full(as_object(body), answer.started_at))
-        self._client.skipped(full.tree.skipped)
-        return full
+        return replace(full, skipped=self._client.skipped(answer.request, full.tree.skipped))
 
     async def page(
         self, number: int, *, archived: bool = False, tells_archived: bool = False
@@ -91,7 +91,7 @@ class Reader:
             answer.started_at,
             next=str(number + 1) if goes_on else None,
             previous=str(number - 1) if number > 1 else None,
-            skipped=self._client.skipped(skipped),
+            skipped=self._client.skipped(request, skipped),
         )
         return page, goes_on
 
@@ -120,22 +120,25 @@ class Reader:
         await self._access.version()
         started_at = self._clock.now()
         found: list[Chat] = []
-        skipped = 0
-        async for line in self._client.lines(requests.all_chats(self._prefix)):
+        skipped = NOTHING_SKIPPED
+        request = requests.all_chats(self._prefix)
+        async for line in self._client.lines(request):
             try:
                 found.append(self._full(as_object(orjson.loads(line)), started_at).chat)
-            except ValueError:  # `WrongShape` and broken JSON; an empty line is one that was too long
-                skipped += 1
-            if len(found) + skipped >= PAGE_ROWS:
-                yield self._batch(found, skipped, started_at)
-                found, skipped = [], 0
-        yield self._batch(found, skipped, started_at)
+            except WrongShape as wrong:
+                skipped += left_out(wrong)
+            except ValueError:  # an empty line is one that was too long
+                skipped += left_out(WrongShape("$", "one chat as JSON on each line"))
+            if len(found) + skipped.count >= PAGE_ROWS:
+                yield self._batch(request, found, skipped, started_at)
+                found, skipped = [], NOTHING_SKIPPED
+        yield self._batch(request, found, skipped, started_at)
 
-    def _batch(self, found: list[Chat], skipped: int, started_at: datetime) -> SourcePage[Chat]:
+    def _batch(self, request: Request, found: list[Chat], skipped: Skipped, started_at: datetime) -> SourcePage[Chat]:
         self._access.remember(chat.native_id for chat in found)
-        return SourcePage(found, started_at, skipped=self._client.skipped(skipped))
+        return SourcePage(found, started_at, skipped=self._client.skipped(request, skipped))
 
-    def _rows(self, body: Any, archived: bool | None) -> tuple[list[Chat], int, int]:
+    def _rows(self, body: Any, archived: bool | None) -> tuple[list[Chat], Skipped, int]:
         values = as_list(body)
         found, skipped = rows(values, "$", lambda row: row_from_json(self._source, row, archived=archived))
         return found, skipped, len(values)

@@ -34,6 +34,7 @@ from domain.source import (
     NewMessage,
     Progress,
     SearchRequest,
+    Skipped,
     SourcePage,
 )
 from upstreams.http import UpstreamClients
@@ -147,7 +148,7 @@ class OpenWebUISource:
             started_at=full.started_at,
             is_complete=True,
             active_leaf=full.tree.active_leaf,
-            skipped=full.tree.skipped,
+            skipped=full.skipped,
             chat=full.chat,
         )
 
@@ -158,12 +159,16 @@ class OpenWebUISource:
 
     async def list_folders(self) -> Sequence[Folder]:
         """All folders, nested ones too."""
-        return await self._reader.ask(requests.list_folders(self._prefix), self._folders)
+        request = requests.list_folders(self._prefix)
+        folders, skipped = await self._reader.ask(request, self._folders)
+        self._client.skipped(request, skipped)
+        return folders
 
     async def list_agents(self) -> Sequence[Agent] | None:
         """The models."""
-        agents, skipped = await self._reader.ask(requests.list_models(self._prefix), agents_from_json)
-        self._client.skipped(skipped)
+        request = requests.list_models(self._prefix)
+        agents, skipped = await self._reader.ask(request, agents_from_json)
+        self._client.skipped(request, skipped)
         return agents
 
     async def search(self, request: SearchRequest) -> SourcePage[SearchHit]:
@@ -179,12 +184,12 @@ class OpenWebUISource:
             answer, lambda body: hits_from_json(self._source, body, text=request.text, first_rank=rank)
         )
         last = first + request.limit
-        goes_on = f"{page + 1}:0" if len(hits) + skipped >= PAGE_ROWS else None
+        goes_on = f"{page + 1}:0" if len(hits) + skipped.count >= PAGE_ROWS else None
         return SourcePage(
             [hit for hit in hits[first:last] if _is_wanted(hit, request)],
             answer.started_at,
             next=f"{page}:{last}" if last < len(hits) else goes_on,
-            skipped=self._client.skipped(skipped),
+            skipped=self._client.skipped(answer.request, skipped),
         )
 
     # Writing chats
@@ -381,10 +386,8 @@ class OpenWebUISource:
             return None  # the caller raises what went wrong first
         return None
 
-    def _folders(self, body: Any) -> list[Folder]:
-        found, skipped = rows(as_list(body), "$", lambda row: folder_from_json(self._source, row))
-        self._client.skipped(skipped)
-        return found
+    def _folders(self, body: Any) -> tuple[list[Folder], Skipped]:
+        return rows(as_list(body), "$", lambda row: folder_from_json(self._source, row))
 
 
 _UNTRIED = Check("credentials", None, "They could not be tried.")

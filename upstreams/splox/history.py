@@ -15,7 +15,7 @@ from typing import Any
 
 from domain.errors import BadCursor
 from domain.records import Message, Source
-from domain.source import MessagesRead, MessageWindow
+from domain.source import NOTHING_SKIPPED, MessagesRead, MessageWindow, Skipped
 from upstreams.json_reading import Json, WrongShape, as_list, as_object, rows
 from upstreams.splox.capabilities import PAGE_MESSAGES
 from upstreams.splox.messages import message_from_json
@@ -23,6 +23,7 @@ from upstreams.splox.messages import message_from_json
 _TICK = timedelta(microseconds=1)
 _MOST_PAGES = 100
 _MOST_TIMES = 10_000
+_TORN = Skipped(1, "list_messages", "$: expected fewer messages of one instant than a page holds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class HistoryPage:
 
     messages: Sequence[Message]
     has_more: bool
-    skipped: int
+    skipped: Skipped
     started_at: datetime
 
 
@@ -43,8 +44,8 @@ class EndlessHistory(Exception):
     """The pages do not come to an end."""
 
 
-def page_from_json(source: Source, chat_id: str, body: Any) -> tuple[list[Message], bool, int]:
-    """The messages of a page, newest first, whether there are more, and how many rows were left out. A bare list that is full is taken to go on."""
+def page_from_json(source: Source, chat_id: str, body: Any) -> tuple[list[Message], bool, Skipped]:
+    """The messages of a page, newest first, whether there are more, and the rows that were left out. A bare list that is full is taken to go on."""
     shape = as_object(body) if isinstance(body, dict) else None
     if shape is None:
         values, path = as_list(body), "$"
@@ -72,7 +73,7 @@ class Walk:
         self.is_from_newest = before is None
         self.has_ended = False
         self.is_torn = False
-        self.skipped = 0
+        self.skipped = NOTHING_SKIPPED
         self.started_at: datetime | None = None
 
     async def until(self, is_enough: Callable[[], bool]) -> None:
@@ -191,7 +192,7 @@ class History:
             has_before=end < len(walk.messages) or not walk.has_ended,
             has_after=start > 0,
             total=len(lines) if is_whole else None,
-            skipped=walk.skipped + walk.is_torn,
+            skipped=walk.skipped + _TORN if walk.is_torn else walk.skipped,
         )
 
     def _remember(self, chat_id: str, messages: Sequence[Message]) -> None:

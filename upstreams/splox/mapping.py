@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from domain.records import Agent, AgentKind, Chat, MessageState, Person, Source
+from domain.source import NOTHING_SKIPPED, Skipped
 from upstreams.json_reading import Json, as_object, rows
 from upstreams.splox.capabilities import CHAT_FIELDS_TOLD
 
@@ -36,11 +37,11 @@ def chat_from_json(source: Source, body: Json) -> Chat:
     )
 
 
-def chats_from_json(source: Source, body: Any) -> tuple[list[Chat], int]:
-    """The chats of a resource, and how many rows were left out. A resource without chats may have `null` for a list, as Go writes it."""
+def chats_from_json(source: Source, body: Any) -> tuple[list[Chat], Skipped]:
+    """The chats of a resource, and the rows that were left out. A resource without chats may have `null` for a list, as Go writes it."""
     shape = as_object(body)
     if "chats" in shape.fields and shape.fields["chats"] is None:
-        return [], 0
+        return [], NOTHING_SKIPPED
     return rows(shape.list("chats"), shape.at("chats"), lambda row: chat_from_json(source, row))
 
 

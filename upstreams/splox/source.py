@@ -238,7 +238,7 @@ class SploxSource:
     async def _list(self, kind: str, resource_id: str) -> SourcePage[Chat]:
         answer = await self._client.send(requests.list_chats_request(kind, resource_id))
         found, skipped = self._client.understood(answer, lambda body: chats_from_json(self._source, body))
-        return SourcePage(found, answer.started_at, skipped=self._client.skipped(skipped))
+        return SourcePage(found, answer.started_at, skipped=self._client.skipped(answer.request, skipped))
 
     async def _page(self, chat_id: str, before: datetime | None) -> HistoryPage:
         request = requests.list_messages_request(chat_id, limit=PAGE_MESSAGES, before=before)
@@ -246,7 +246,7 @@ class SploxSource:
         found, has_more, skipped = self._client.understood(
             answer, lambda body: page_from_json(self._source, chat_id, body)
         )
-        return HistoryPage(found, has_more, self._client.skipped(skipped), answer.started_at)
+        return HistoryPage(found, has_more, self._client.skipped(answer.request, skipped), answer.started_at)
 
     async def _in_chat(self, chat_id: str, reading: Coroutine[Any, Any, T]) -> T:
         """What a reading of a chat's history gave. An empty or refused one asks whether there is such a chat; raises `NotFound` when not."""

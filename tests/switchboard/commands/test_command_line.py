@@ -1,86 +1,17 @@
 """The command line: what it prints for scripts, what it says to people, and how it ends."""
 
 import json
-import logging
-import os
 import signal
 import sqlite3
 import subprocess
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import httpx
 import pytest
-import structlog
 
-from switchboard.cli import main
 from tests.gateway import ROOT, a_free_port
-
-SECRET = "s" * 43
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Ended]
-
-
-def environment(**more: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("SWITCHBOARD_") or "TIER" in name}
-    return {**kept, "PYTHONPATH": str(ROOT), "COLUMNS": "200", "NO_COLOR": "1", **more}
-
-
-def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "switchboard", *arguments]
-
-
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run a command in this process, in a folder of its own, with a secret."""
-    for name in [name for name in os.environ if name.startswith("SWITCHBOARD_") and "TIER" not in name]:
-        monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "200")
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-
-    def run(*arguments: str, **more: str) -> Ended:
-        with monkeypatch.context() as patched:
-            for name, value in {"SWITCHBOARD_SECRET_KEY": SECRET, **more}.items():
-                patched.setenv(name, value)
-            capsys.readouterr()
-            try:
-                with pytest.raises(SystemExit) as ended:
-                    main(arguments)
-            finally:
-                root.handlers[:], root.level = handlers, level
-                structlog.reset_defaults()
-            code = ended.value.code
-        return Ended(code if isinstance(code, int) else 0, *capsys.readouterr())
-
-    return run
-
-
-@pytest.fixture
-def acme(run: Run) -> Run:
-    """As `run`, with the organization `acme`."""
-    assert run("organizations", "create", "acme", "--name", "Acme").code == 0
-    return run
-
-
-def assert_fails(ended: Ended, sentence: str) -> None:
-    assert (ended.code, ended.out) == (1, "")
-    assert sentence in ended.err
-    assert "Traceback" not in ended.err
-
+from tests.switchboard.commands.running import SECRET, Run, assert_fails, command, environment
 
 COMMANDS: Sequence[tuple[str, ...]] = (
     (),
@@ -97,6 +28,7 @@ COMMANDS: Sequence[tuple[str, ...]] = (
     ("organizations", "create"),
     ("organizations", "list"),
     ("sources",),
+    ("sources", "add"),
     ("sources", "list"),
     ("sources", "test"),
     ("sources", "remove"),

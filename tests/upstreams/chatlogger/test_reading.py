@@ -91,7 +91,7 @@ async def test_strange_row_costs_itself_only(strange: dict[str, Any]) -> None:
     server = Server(chats=[a_row(3), {**a_row(2), **strange}, a_row(1)])
     source = server.connect()
     page = await source.list_chats(CREATED_DESC, None)
-    assert ([chat.native_id for chat in page.rows], page.skipped) == (["3", "1"], 1)
+    assert ([chat.native_id for chat in page.rows], page.skipped.count) == (["3", "1"], 1)
     assert source.health().contract_drift == 1
 
 
@@ -245,4 +245,4 @@ async def test_messages_are_ordered_chained_and_shown_once() -> None:
     ]
     assert [message.role for message in found.messages][::3] == [MessageRole.SYSTEM, MessageRole.OTHER]
     assert [message.metadata for message in found.messages] == [{"token_count": 3}, None, None, {"response_time": 1.5}]
-    assert (found.active_leaf, found.skipped, found.total, found.is_complete) == ("11", 1, None, True)
+    assert (found.active_leaf, found.skipped.count, found.total, found.is_complete) == ("11", 1, None, True)

@@ -102,7 +102,7 @@ async def test_strange_row_is_skipped_and_counted() -> None:
     good = {"id": "c", "agentId": "a", "createdAt": AT}
     source, _ = a_team(lambda request: an_answer({"chats": [good, {"id": "d"}, None, {**good, "id": ".."}]}))
     (page,) = [page async for page in source.drain_chats(frozenset())]
-    assert ([chat.native_id for chat in page.rows], page.skipped) == (["c"], 3)
+    assert ([chat.native_id for chat in page.rows], page.skipped.count) == (["c"], 3)
     assert source.health().contract_drift == 3
 
 

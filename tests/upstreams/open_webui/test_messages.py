@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from domain.records import Agent, AgentKind, Attachment, MessageRole, MessageState, Part, PartKind, Person
+from domain.source import NOTHING_SKIPPED
 from tests.upstreams.open_webui.server import CHAT, a_chat, a_message
 from tests.upstreams.recorded import load
 from tests.upstreams.wire import a_source
@@ -35,7 +36,7 @@ def said(text: str, status: str = "completed") -> dict[str, Any]:
 
 def test_recorded_conversation_is_read() -> None:
     tree = tree_from_json(SOURCE, Json(load("open_webui")["get_chat_after_send"].body))
-    assert tree.skipped == 0
+    assert tree.skipped.count == 0
     user, reply = tree.messages[0], tree.messages[1]
     assert (user.role, reply.role) == (MessageRole.USER, MessageRole.ASSISTANT)
     assert reply.parent_id == user.native_id
@@ -111,7 +112,7 @@ def test_current_id_that_points_nowhere_is_no_leaf() -> None:
 def test_strange_message_is_left_out_and_counted(entry: Any) -> None:
     tree = tree_of({"a": a_message("a"), "m": entry, "..": a_message(".."), "x" * 400: a_message("x")})
     assert [message.native_id for message in tree.messages] == ["a"]
-    assert tree.skipped == 3
+    assert tree.skipped.count == 3
 
 
 @pytest.mark.parametrize("history", ["text", {"messages": []}, {"messages": "text"}])
@@ -126,7 +127,7 @@ def test_history_of_another_shape_is_named(history: Any) -> None:
 def test_chat_without_history_is_empty(history: Any) -> None:
     body = a_chat()
     body["chat"]["history"] = history
-    assert tree_from_json(SOURCE, Json(body)) == Tree([], None, 0)
+    assert tree_from_json(SOURCE, Json(body)) == Tree([], None, NOTHING_SKIPPED)
 
 
 def test_time_is_exact() -> None:
