@@ -25,7 +25,7 @@ async def held(database: Database) -> AsyncIterator[asyncio.Event]:
         await holding
 
 
-async def until_something_waits(database: Database) -> None:
-    """Until somebody's unit stands behind the one that holds the writer."""
-    while database._jobs.empty():
+async def until_something_waits(database: Database, *, unless: "asyncio.Future[object]") -> None:
+    """Until somebody's unit stands behind the one that holds the writer, or `unless` is done."""
+    while database._jobs.empty() and not unless.done():
         await database.fetch_one("SELECT 1")  # readers are not held up, and the loop goes on meanwhile
