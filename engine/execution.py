@@ -25,6 +25,9 @@ from engine.requests import Delivery, OperationRequest, Response
 ErrorFormatter = Callable[[GraphQLError, Any], Mapping[str, Any]]
 """(error, context) → the error as the client sees it: masked, with `extensions.code`. What failed below is `error.original_error`."""
 
+Prepare = Callable[[Plan, Any], None]
+"""(plan, context), before a query or mutation is executed: what the context is to know of the operation. A subscription's are left as they are."""
+
 log = logging.getLogger("switchboard.engine")
 
 
@@ -57,11 +60,17 @@ class Engine:
         limits: Limits | None = None,
         federation: GraphQLSchema | None = None,
         suggestions: bool = False,
+        watched: frozenset[str] = frozenset(),
+        prepare: Prepare | None = None,
     ) -> None:
-        """`federation` answers documents that ask for `_service` or `_entities`, which the clients' schema does not show."""
+        """`federation` answers documents that ask for `_service` or `_entities`, which the clients' schema does not show.
+
+        `watched`: names of fields of which `Plan.mentions` tells.
+        """
         self.limits = limits or Limits()
-        self.plans = Plans(schema, self.limits, federation=federation, suggestions=suggestions)
+        self.plans = Plans(schema, self.limits, federation=federation, suggestions=suggestions, watched=watched)
         self._format_error = format_error
+        self._prepare = prepare
         self._hide_suggestions = not suggestions
 
     def plan(self, request: OperationRequest) -> Plan:
@@ -81,6 +90,8 @@ class Engine:
         if plan.kind is OperationType.SUBSCRIPTION:
             message = "Executing the operation: a subscription has no single response. Ask for a stream of server-sent events, or use graphql-transport-ws."
             return self.refusal([with_code(GraphQLError(message), "GRAPHQL_VALIDATION_FAILED")], context)
+        if self._prepare is not None:
+            self._prepare(plan, context)
         try:
             return self._respond(await self._execute(plan, request, context), context)
         except Exception as error:

@@ -24,6 +24,7 @@ from graphql import (
 from graphql.validation import recommended_rules, specified_rules
 
 from engine.limits import LimitRefused, Limits, Measure, check
+from engine.mentions import mentioned
 from engine.requests import OperationRequest
 
 V = TypeVar("V")
@@ -52,6 +53,8 @@ class Plan:
     """Fields that may have to be resolved, sizes given by variables taken for `Limits.page_size`."""
     sizes_unknown: bool
     """Whether a variable decides about the cost, so that large values have to be looked at for each request."""
+    mentions: frozenset[str] = frozenset()
+    """Which of the fields that `Plans` watches for stand in the operation, at any depth."""
 
     @property
     def kind(self) -> OperationType:
@@ -108,14 +111,19 @@ class Plans:
         *,
         federation: GraphQLSchema | None = None,
         suggestions: bool = False,
+        watched: frozenset[str] = frozenset(),
         entries: int = 1000,
         weight_bytes: int = 64 * 1024 * 1024,
     ) -> None:
-        """`suggestions`: whether errors may say "Did you mean …", which tells the schema to whoever guesses at it."""
+        """`suggestions`: whether errors may say "Did you mean …", which tells the schema to whoever guesses at it.
+
+        `watched`: the names of fields of which each plan says whether its operation mentions them.
+        """
         self._schema = schema
         self._federation = federation
         self._limits = limits
         self._suggestions = suggestions
+        self._watched = watched
         self.accepted: _Cache[_Accepted] = _Cache(entries=entries, weight_bytes=weight_bytes)
         self.refused: _Cache[list[GraphQLError]] = _Cache(entries=200, weight_bytes=1024 * 1024)
 
@@ -124,7 +132,7 @@ class Plans:
         accepted = self.accepted.get(request.query) or self._accept(request.query)
         plan = accepted.plans.get(request.operation_name)
         if plan is None:
-            plan = _plan(accepted, request.operation_name)
+            plan = _plan(accepted, request.operation_name, self._watched)
             accepted.plans[request.operation_name] = plan
         if plan.sizes_unknown:
             self._check_sizes(accepted, plan, request)
@@ -205,7 +213,7 @@ def with_code(error: GraphQLError, code: str) -> GraphQLError:
     return error
 
 
-def _plan(accepted: _Accepted, name: str | None) -> Plan:
+def _plan(accepted: _Accepted, name: str | None, watched: frozenset[str]) -> Plan:
     operations = list(_operations(accepted.document))
     named = operations if name is None else [o for o in operations if o.name and o.name.value == name]
     if len(named) != 1:
@@ -218,6 +226,7 @@ def _plan(accepted: _Accepted, name: str | None) -> Plan:
         name=name,
         cost=figures.cost,
         sizes_unknown=figures.sizes_unknown,
+        mentions=mentioned(accepted.document, named[0], watched),
     )
 
 

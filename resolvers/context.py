@@ -11,6 +11,7 @@ from resolvers.batching import Batches
 from resolvers.cursors import Cursors
 from resolvers.drains import Drains
 from resolvers.feed import Feed
+from resolvers.mirror_queue import MirrorQueue
 from resolvers.replies import Replies
 from resolvers.routing import Sources
 from resolvers.writes import ChatLocks
@@ -54,6 +55,7 @@ class Gateway:
     drains: Drains
     locks: ChatLocks
     seal_credentials: Callable[[Mapping[str, str]], bytes]
+    mirror_queue: MirrorQueue = field(default_factory=MirrorQueue)
     clock: Clock = utc_now
     tuning: Tuning = field(default_factory=Tuning)
     default_issuer: str | None = None
@@ -65,13 +67,17 @@ class Gateway:
 
 
 class Context:
-    """One operation of one principal in one organization. `batches` collects fields below lists; `head` is the log's position at its start."""
+    """One operation of one principal in one organization. `batches` collects fields below lists; `head` is the log's position at its start.
+
+    `may_mirror_late`: what it reads may be committed behind its answer (`resolvers.mirroring`); set before it is executed.
+    """
 
     __slots__ = (
         "_head",
         "batches",
         "gateway",
         "last_event_id",
+        "may_mirror_late",
         "organization",
         "principal",
         "request_id",
@@ -98,6 +104,7 @@ class Context:
         self.scopes = scopes
         self.request_id = request_id
         self.last_event_id = last_event_id
+        self.may_mirror_late = False
         self.started_at = gateway.clock()
         self.batches: Batches[Context] = Batches(self)
         self._head: int | None = None

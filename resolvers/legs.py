@@ -100,12 +100,12 @@ async def drain(context: Context, target: SourceTarget, needs: frozenset[str]) -
         pages += 1
         skipped += page.skipped
         seen.update(chat.native_id for chat in page.rows)
-        await see_chats(context, target, page)
+        await see_chats(context, target, page, must_commit=True)  # it is paged from the mirror, by whoever joined
         if pages >= context.gateway.tuning.call_budget:
             is_whole = False
             break
     if is_whole:
-        await see_chats(context, target, SourcePage([], started_at), is_whole=True)
+        await see_chats(context, target, SourcePage([], started_at), is_whole=True, must_commit=True)
         await _settle_missing(context, target, seen)
     return Drained(started_at, needs, is_whole, skipped)
 
@@ -114,6 +114,6 @@ async def _settle_missing(context: Context, target: SourceTarget, seen: set[str]
     known = await context.store.chats.native_ids(context.organization.id, target.source.id)
     for native_id in sorted(set(known) - seen)[:MAX_DOUBTS]:
         try:
-            await read_chat(context, ChatTarget(target.source, target.live, native_id))
+            await read_chat(context, ChatTarget(target.source, target.live, native_id), must_commit=True)
         except UpstreamError:  # the list was read all the same; the next drain asks again
             return

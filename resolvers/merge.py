@@ -24,6 +24,7 @@ from domain.records import Chat
 from resolvers.context import Context
 from resolvers.drains import Drained
 from resolvers.legs import LegRows, drain, native_rows
+from resolvers.mirroring import caught_up
 from resolvers.overlays import complete_rows, kept_here
 from resolvers.statuses import SourceStatus, status_of_error
 from resolvers.targets import SourceTarget
@@ -225,6 +226,8 @@ async def _rows(
             from_end=page.is_backwards,
         )
         by_source = {target.source.id: target for target in listing.targets}
+        for source_id in from_store:
+            await caught_up(context, source_id)
         for chat in await context.store.chats.page(query):
             target = by_source[chat.source_id]
             outcome = outcomes[chat.source_id]

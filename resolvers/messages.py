@@ -12,6 +12,7 @@ from domain.source import MessagesRead, MessageWindow
 from domain.tree import branch_path, by_id, children_of, cut
 from resolvers.chats import ChatKey, open_all
 from resolvers.context import Context
+from resolvers.mirroring import caught_up
 from resolvers.reading import native_message_id, read_messages, under_known_ids
 from resolvers.statuses import SourceStatus, status_of_error
 from resolvers.targets import ChatTarget, SourceTarget, not_found
@@ -184,6 +185,7 @@ async def _asked_window(context: Context, at: ChatTarget, window: MessageWindow)
 
 
 async def _copied_window(context: Context, at: ChatTarget, window: MessageWindow) -> _Cut | None:
+    await caught_up(context, at.source.id)
     if window.branch is not None:
         return await _stored_branch(context, at, window)
     copies = await context.store.messages.windows_many(context.organization.id, [at.key], window)
@@ -241,6 +243,8 @@ async def get_message(context: Context, id_text: str) -> Message | None:
 async def load_message(context: Context, keys: Sequence[MessageKey]) -> list[Message | BaseException | None]:
     """Messages by key. A deleted one is found too, without content. A source that fails is served from the mirror."""
     await context.event_cursor()
+    for source_id in {key[0] for key in keys}:
+        await caught_up(context, source_id)
     stored = await context.store.messages.get_many(context.organization.id, keys)
     targets = await open_all(context, [key[:2] for key in keys])
     trees = await _trees(
@@ -314,6 +318,7 @@ async def load_trees(context: Context, keys: Sequence[ChatKey]) -> list[Tree | B
             return error
         if read is None or read.is_complete:
             return by_id(read.messages) if read is not None else None
+        await caught_up(context, key[0])
         known = await context.store.messages.tree(
             context.organization.id, *key
         )  # a part was read: the rest is as it was

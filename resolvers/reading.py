@@ -1,4 +1,4 @@
-"""Asks a source, and commits what it showed to the mirror before anybody sees it, so that page and stream together miss nothing.
+"""Asks a source, and brings what it showed into the mirror; `resolvers.mirroring` says when it is committed.
 
 A source that does not take our message ids shows a message that we sent under an id of its own. Clients know it by ours from the
 moment it was sent; the mirror remembers which is which, and reading translates.
@@ -12,6 +12,7 @@ from domain.errors import UnexpectedAnswer, UpstreamError
 from domain.records import Chat, Folder, Message
 from domain.source import MessagesRead, MessageWindow, SourcePage
 from resolvers.context import Context
+from resolvers.mirroring import caught_up, mirror_chats, mirror_messages
 from resolvers.overlays import complete_rows, lay_over
 from resolvers.settling import endings_kept, own_rows_settled, renamed
 from resolvers.targets import ChatTarget, SourceTarget
@@ -20,7 +21,7 @@ from storage.database import Transaction
 from storage.messages import MessagesSeen
 
 
-async def read_chat(context: Context, target: ChatTarget) -> Chat | None:
+async def read_chat(context: Context, target: ChatTarget, *, must_commit: bool = False) -> Chat | None:
     """One chat as its source shows it now; None when it is not there. Raises `UpstreamError`."""
     started_at = context.now()
     chat = await target.live.get_chat(target.chat_id)
@@ -35,16 +36,24 @@ async def read_chat(context: Context, target: ChatTarget) -> Chat | None:
             operation="get_chat",
             json_path="$.id",
         )
-    return await see_chat(context, target, chat, started_at=started_at)
+    return await see_chat(context, target, chat, started_at=started_at, must_commit=must_commit)
 
 
 async def see_chat(
-    context: Context, target: SourceTarget, chat: Chat, *, started_at: datetime, is_own_write: bool = False
+    context: Context,
+    target: SourceTarget,
+    chat: Chat,
+    *,
+    started_at: datetime,
+    is_own_write: bool = False,
+    must_commit: bool = False,
 ) -> Chat:
-    """Commit one chat to the mirror and lay overlays over it. `started_at`: when its request was started."""
+    """Bring one chat into the mirror and lay overlays over it. `started_at`: when its request was started."""
     page = SourcePage([chat], started_at)
     outdated: list[str] = []
-    shown = (await see_chats(context, target, page, is_own_write=is_own_write, outdated=outdated))[0]
+    (shown,) = await see_chats(
+        context, target, page, is_own_write=is_own_write, must_commit=must_commit, outdated=outdated
+    )
     if not (is_own_write and outdated):
         return shown
     # Somebody read it while we wrote: which of the two is newer nobody can tell, so it is read once more.
@@ -64,9 +73,13 @@ async def see_chats(
     from_newest: bool = False,
     is_whole: bool = False,
     is_own_write: bool = False,
+    must_commit: bool = False,
     outdated: list[str] | None = None,
 ) -> list[Chat]:
-    """Commit rows to the mirror and lay overlays over them. `outdated` takes the ids of rows that something newer was known of."""
+    """Bring rows into the mirror and lay overlays over them; overlays are rows of their own, so they do not wait for these.
+
+    `must_commit`: the caller reads them from the mirror next. `outdated` takes the ids of rows that something newer was known of.
+    """
     if not page.rows and not (from_newest or is_whole):
         return []
     seen = ChatsSeen(
@@ -80,7 +93,7 @@ async def see_chats(
     )
 
     if not target.capabilities.reads_from_store:
-        observed = await context.store.database.write(lambda tx: context.store.chats.observe(tx, seen))
+        observed = await mirror_chats(context, seen, must_commit=must_commit)
         if outdated is not None:
             outdated.extend(observed.outdated)
     overlays = await context.store.chats.overlays(context.organization.id, [chat.key for chat in page.rows])
@@ -128,8 +141,8 @@ async def under_known_ids(context: Context, target: ChatTarget, messages: Sequen
     return [renamed(message, aliases) for message in messages]
 
 
-async def see_messages(context: Context, target: ChatTarget, read: MessagesRead) -> None:
-    """Commit a reading of messages to the mirror."""
+async def see_messages(context: Context, target: ChatTarget, read: MessagesRead, *, must_commit: bool = False) -> None:
+    """Bring a reading of messages into the mirror."""
     seen = MessagesSeen(
         organization_id=context.organization.id,
         source_id=target.source.id,
@@ -141,27 +154,21 @@ async def see_messages(context: Context, target: ChatTarget, read: MessagesRead)
         includes_newest=read.is_complete or not read.has_after,
         active_leaf=read.active_leaf,
     )
-
-    async def unit(tx: Transaction) -> None:
-        if read.chat is not None:
-            await context.store.chats.observe(
-                tx,
-                ChatsSeen(
-                    organization_id=context.organization.id,
-                    source_id=target.source.id,
-                    rows=[read.chat],
-                    started_at=read.started_at,
-                    from_newest=False,
-                    is_whole=False,
-                ),
-            )
-        await context.store.messages.observe(tx, seen)
-
-    await context.store.database.write(unit)
+    chat = None
+    if read.chat is not None:
+        chat = ChatsSeen(
+            organization_id=context.organization.id,
+            source_id=target.source.id,
+            rows=[read.chat],
+            started_at=read.started_at,
+            from_newest=False,
+            is_whole=False,
+        )
+    await mirror_messages(context, seen, chat)
 
 
 async def see_folders(context: Context, target: SourceTarget) -> Sequence[Folder]:
-    """The folders of a source as it shows them now."""
+    """The folders of a source as it shows them now, committed: whoever asks reads them from the mirror."""
     started_at = context.now()
     folders = await target.live.list_folders()
 
@@ -174,13 +181,15 @@ async def see_folders(context: Context, target: SourceTarget) -> Sequence[Folder
 
 async def copy_of_chat(context: Context, target: ChatTarget) -> Chat | None:
     """The gateway's copy of a chat, with `as_of`; None when it was never seen."""
+    await caught_up(context, target.source.id)
     rows = await context.store.chats.get_many(context.organization.id, [target.key])
     chat = rows.get(target.key)
     return complete_rows([chat], target.capabilities)[0] if chat is not None else None
 
 
 async def _settle_absence(context: Context, target: ChatTarget) -> None:
-    """A chat that the mirror knows and the source denies is asked for once more; denied twice, it was deleted."""
+    """A chat that the mirror knows and the source denies is asked for once more; denied twice, it was deleted, and committed as such."""
+    await caught_up(context, target.source.id)
     known = await context.store.chats.get_many(context.organization.id, [target.key])
     if target.key not in known or target.capabilities.reads_from_store:
         return

@@ -17,6 +17,7 @@ from domain.source import SearchRequest
 from resolvers.chats import Count, check_within, targets_of
 from resolvers.context import Context
 from resolvers.cursors import fingerprint
+from resolvers.mirroring import caught_up
 from resolvers.overlays import lay_over
 from resolvers.statuses import SourceStatus, status_of_error
 from resolvers.targets import SourceTarget, chat_target, folder_ref
@@ -167,6 +168,7 @@ async def _search_one(
             status = status_of_error(target.source, late)
         except GatewayError as error:
             status = status_of_error(target.source, error)
+    await caught_up(context, target.source.id)
     as_of = await context.store.chats.last_seen(organization_id, target.source.id)
     hits = await context.store.search.find(organization_id, [target.source.id], request)
     if level is SupportLevel.NATIVE:

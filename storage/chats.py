@@ -16,10 +16,8 @@ from storage.chat_rows import (
     KnownChat,
     chat_of,
     known_chat,
-    mask_of,
     parameters_of,
     told_values,
-    updated_key,
     written,
 )
 from storage.database import Database, Transaction
@@ -29,6 +27,7 @@ from storage.message_rows import purge_messages
 from storage.observations import Observed, merge
 from storage.overlays import UNSET, Unset, overlaid, overlay_record, overlays_of, remove_overlay, write_overlay
 from storage.seen import SeenChats
+from storage.seen_messages import SeenMessages
 
 __all__ = ["UNSET", "ChatQuery", "Chats", "ChatsSeen", "Observed"]
 
@@ -66,6 +65,8 @@ class Chats:
         self._events = events
         self._clock = clock
         self._seen = SeenChats()
+        self.seen_messages = SeenMessages()
+        """Of `Messages`; here, because a chat that goes takes its messages with it."""
         self._lists = ListStates(database)
 
     # Reading
@@ -140,24 +141,35 @@ class Chats:
 
     # What a reading showed
 
+    def recognise(self, seen: ChatsSeen) -> bool:
+        """Take note of a reading of which the mirror holds everything already; False: it has to be observed. Runs no statement.
+
+        Decided by what this process remembers while nothing is being written. What another process has written since then is
+        noticed with the next unit, and after `SEEN_EVERY` at the latest: not enough for an answer that promises a commit.
+        """
+        if seen.is_own_write or not self._database.is_idle:
+            return False
+        since = micros(seen.started_at) - SEEN_EVERY
+        if not all(self._seen.is_remembered(chat, written_since=since) for chat in seen.rows):
+            return False
+        return self._lists.recognise(seen.source_id, _reach(seen))
+
+    def has_known_baseline(self, source_id: int) -> bool:
+        """Whether this process has committed a reading of the source's list, so that no later one is the first."""
+        return self._lists.has_known_baseline(source_id)
+
     async def observe(self, tx: Transaction, seen: ChatsSeen) -> Observed:
         """Bring what a reading showed into the mirror, with the events that follow from it."""
-        started_at = micros(seen.started_at)
-        fresh: dict[str, dict[str, Any]] = {}
-        for chat in seen.rows:
-            values = told_values(chat)
-            if not self._seen.is_unchanged(
-                tx, chat.key, mask_of(chat.told), values, written_since=started_at - SEEN_EVERY
-            ):
-                fresh[chat.native_id] = values
+        since = micros(seen.started_at) - SEEN_EVERY
+        fresh = {
+            chat.native_id: chat for chat in seen.rows if not self._seen.is_unchanged(tx, chat, written_since=since)
+        }
         state = await self._lists.get(tx, seen.organization_id, seen.source_id)
         observed = await self._merge(tx, seen, state, fresh) if fresh else Observed()
         await self._lists.observed(tx, seen.organization_id, seen.source_id, state, _reach(seen))
         return observed
 
-    async def _merge(
-        self, tx: Transaction, seen: ChatsSeen, state: ListState, fresh: Mapping[str, Mapping[str, Any]]
-    ) -> Observed:
+    async def _merge(self, tx: Transaction, seen: ChatsSeen, state: ListState, fresh: Mapping[str, Chat]) -> Observed:
         organization_id, source_id = seen.organization_id, seen.source_id
         keys = [(source_id, native_id) for native_id in fresh]
         rows = await self._known(tx, organization_id, keys)
@@ -168,8 +180,8 @@ class Chats:
         writes: list[KnownChat] = []
         news: list[tuple[EventKind, KnownChat]] = []
         outdated: list[str] = []
-        for native_id, told in fresh.items():
-            key = (source_id, native_id)
+        for native_id, chat in fresh.items():
+            key, told = (source_id, native_id), told_values(chat)
             row = rows.get(key)
             if row is None or row.deleted_at is not None:
                 if (
@@ -197,7 +209,7 @@ class Chats:
                     if row.seen_at + SEEN_EVERY <= started_at:
                         await self.set_seen_at(tx, organization_id, key, started_at)
                         row.seen_at = started_at
-                    self._seen.remember(tx, key, _told_mask(told), told, seen_at=row.seen_at)
+                    self._seen.remember(tx, chat, seen_at=row.seen_at)
                     continue
                 if is_news:
                     merged.revision = row.revision + 1
@@ -206,7 +218,7 @@ class Chats:
             merged.seen_at = max(merged.seen_at, started_at)
             writes.append(merged)
             self._seen.forget(tx, key)
-            self._seen.remember(tx, key, _told_mask(told), told, seen_at=merged.seen_at)
+            self._seen.remember(tx, chat, seen_at=merged.seen_at)
         if writes:
             await tx.execute_many(WRITE, [parameters_of(row) for row in writes])
         for kind, row in news:
@@ -282,6 +294,7 @@ class Chats:
         await purge_messages(tx, organization_id, source_id, chat_id, moment)
         await remove_overlay(tx, organization_id, source_id, chat_id)
         self._seen.forget(tx, key)
+        self.seen_messages.forget(tx, key)
         await self._log(tx, EventKind.CHAT_DELETED, tombstone, at)
         return True
 
@@ -316,6 +329,7 @@ class Chats:
         rows = await tx.execute(sql, parameters)
         for source_id, native_id in rows:
             self._seen.forget(tx, (source_id, native_id))
+            self.seen_messages.forget(tx, (source_id, native_id))
         return len(rows)
 
     async def _known(self, tx: Transaction, organization_id: int, keys: Sequence[ChatId]) -> dict[ChatId, KnownChat]:
@@ -354,10 +368,6 @@ class Chats:
         )
 
 
-def _told_mask(told: Mapping[str, Any]) -> int:
-    return mask_of(frozenset(told))
-
-
 def _is_news(seen: ChatsSeen, state: ListState, row: KnownChat) -> bool:
     """Whether a chat that was not known is new, and not history or an older row that a later page shows."""
     if seen.is_own_write:
@@ -368,10 +378,15 @@ def _is_news(seen: ChatsSeen, state: ListState, row: KnownChat) -> bool:
 
 
 def _reach(seen: ChatsSeen) -> ListReach:
-    keys = [key for chat in seen.rows if (key := updated_key(told_values(chat))) is not None]
+    keys = [micros(moment) for chat in seen.rows if (moment := _updated(chat)) is not None]
     return ListReach(
         started_at=seen.started_at,
         has_newest=seen.from_newest or seen.is_whole,
         is_whole=seen.is_whole or not seen.rows,
         oldest=min(keys, default=None),
     )
+
+
+def _updated(chat: Chat) -> datetime | None:
+    """What `updated_key` is made of, before it is written: a field that is not told is None."""
+    return chat.updated_at or chat.last_message_at or chat.created_at

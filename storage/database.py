@@ -125,6 +125,7 @@ class Database:
         self._jobs: asyncio.Queue[_Job[Any] | None] = asyncio.Queue(_MAX_WAITING)
         self._data_version: Any = None
         self._generation = 0
+        self._begun = self._ended = 0
         self._is_closed = False
         self._writer = asyncio.create_task(self._write_until_closed(), name="storage writer")
 
@@ -184,20 +185,49 @@ class Database:
 
         All units of the process run one after another: a unit does nothing but SQL, and never waits for anything else.
         """
+        if asyncio.current_task() is self._writer:
+            raise RuntimeError("A unit was to wait for another unit, which waits for it. Use the transaction at hand.")
+        job = self._job(unit)
+        await self._jobs.put(job)
+        return await job.future
+
+    def hand_in(self, unit: Unit[T]) -> "asyncio.Future[T]":
+        """As `write`, and nobody has to wait: the unit takes its place among all others now. Raises `asyncio.QueueFull` when there is none.
+
+        A unit whose future is cancelled before it begins is never run.
+        """
+        job = self._job(unit)
+        self._jobs.put_nowait(job)
+        return job.future
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether every unit so far has ended, so that what was remembered of rows after the commits is what they hold."""
+        return self._jobs.empty() and self._begun == self._ended
+
+    async def is_current(self) -> bool:
+        """Whether nothing was written since the last unit ended, here or by another process, and nothing is about to be: one look, no transaction.
+
+        What was remembered of rows when this was called is then what they hold.
+        """
+        if not self.is_idle:
+            return False
+        begun = self._begun
+        version = await self._connection.execute_fetchall(sqlite.DATA_VERSION)
+        return version == self._data_version and begun == self._begun
+
+    def _job(self, unit: Unit[T]) -> _Job[T]:
         if self._is_closed:
             raise RuntimeError(
                 "The store was to be written to after it was closed. Stop what writes before closing it."
             )
-        if asyncio.current_task() is self._writer:
-            raise RuntimeError("A unit was to wait for another unit, which waits for it. Use the transaction at hand.")
-        job: _Job[T] = _Job(unit, asyncio.get_running_loop().create_future())
-        await self._jobs.put(job)
-        return await job.future
+        return _Job(unit, asyncio.get_running_loop().create_future())
 
     async def _write_until_closed(self) -> None:
         is_open = True
         while is_open:
             first = await self._jobs.get()
+            self._begun += 1
             group: list[_Job[Any]] = []
             at: _Job[Any] | None = first
             while at is not None:
@@ -208,6 +238,7 @@ class Database:
             is_open = at is not None
             if group:
                 await self._commit_group(group)
+            self._ended += 1
 
     async def _commit_group(self, group: Sequence[_Job[Any]]) -> None:
         try:

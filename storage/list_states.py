@@ -41,6 +41,8 @@ class ListStates:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._seen: dict[int, datetime] = {}
+        self._written: dict[int, ListState] = {}
+        """As this process last read or wrote it. Others only complete it: a baseline stays, `oldest` goes, `seen_at` grows."""
 
     async def get(self, reader: Reader, organization_id: int, source_id: int) -> ListState:
         """The state of a source; of one that was never read, the empty one."""
@@ -92,18 +94,44 @@ class ListStates:
         """Note a reading of the list: the first with the newest end is the baseline, and a whole one leaves nothing before it."""
         if not reach.has_newest:
             return
-        after = replace(state, seen_at=max(state.seen_at or reach.started_at, reach.started_at))
-        if state.baseline_at is None:
-            after = replace(after, baseline_at=reach.started_at, oldest=None if reach.is_whole else reach.oldest)
-        elif reach.is_whole:
-            after = replace(after, oldest=None)
-        tx.after_commit(lambda: self._note_seen(source_id, reach.started_at))
-        if replace(after, seen_at=state.seen_at) == state and _is_recent(state.seen_at, reach.started_at):
-            return
-        await self.put(tx, organization_id, source_id, after)
+        after = _after(state, reach)
+        kept = state if _says_nothing_new(state, after, reach) else after
+        tx.after_commit(lambda: self._note(source_id, kept, reach.started_at))
+        if kept is after:
+            await self.put(tx, organization_id, source_id, after)
+
+    def recognise(self, source_id: int, reach: ListReach) -> bool:
+        """Note a reading that `observed` would write nothing of; False: it would. Runs no statement."""
+        if not reach.has_newest:
+            return True
+        state = self._written.get(source_id)
+        if state is None or not _says_nothing_new(state, _after(state, reach), reach):
+            return False
+        self._note_seen(source_id, reach.started_at)
+        return True
+
+    def has_known_baseline(self, source_id: int) -> bool:
+        """Whether a reading of the list with its newest end was committed by this process. It stays as long as the source."""
+        return source_id in self._written
+
+    def _note(self, source_id: int, state: ListState, moment: datetime) -> None:
+        self._written[source_id] = state
+        self._note_seen(source_id, moment)
 
     def _note_seen(self, source_id: int, moment: datetime) -> None:
         self._seen[source_id] = max(self._seen.get(source_id, moment), moment)
+
+
+def _after(state: ListState, reach: ListReach) -> ListState:
+    """The state once a reading with the newest end is noted."""
+    after = replace(state, seen_at=max(state.seen_at or reach.started_at, reach.started_at))
+    if state.baseline_at is None:
+        return replace(after, baseline_at=reach.started_at, oldest=None if reach.is_whole else reach.oldest)
+    return replace(after, oldest=None) if reach.is_whole else after
+
+
+def _says_nothing_new(state: ListState, after: ListState, reach: ListReach) -> bool:
+    return replace(after, seen_at=state.seen_at) == state and _is_recent(state.seen_at, reach.started_at)
 
 
 def _is_recent(seen_at: datetime | None, now: datetime) -> bool:

@@ -18,6 +18,7 @@ from storage.message_path import ChatPath, extend, lay_anew
 from storage.message_reads import MessageReads, Window
 from storage.message_rows import BURY, STATE, WRITE, KnownMessage, content_hash, parameters_of
 from storage.observations import Observed
+from storage.spelling import spelled
 
 __all__ = ["Messages", "MessagesSeen", "Observed", "Window"]
 
@@ -54,6 +55,7 @@ class _Chat:
     has_baseline: bool
     oldest: int | None
     path: ChatPath
+    seen_at: int
 
 
 @dataclass(slots=True)
@@ -77,6 +79,7 @@ class Messages(MessageReads):
         self._events = events
         self._chats = chats
         self._clock = clock
+        self._seen = chats.seen_messages
         self._details: dict[MessageId, Mapping[str, Any]] = {}
 
     @contextmanager
@@ -93,6 +96,19 @@ class Messages(MessageReads):
             yield
         finally:
             self._details.pop(key, None)
+
+    def recognise(self, seen: MessagesSeen) -> bool:
+        """Whether the mirror holds just what a reading shows, so that `observe` would write nothing. Runs no statement; see `Chats.recognise`."""
+        key = (seen.source_id, seen.chat_id)
+        if seen.is_own_write or not self._database.is_idle or not self._seen.has_baseline(key):
+            return False
+        reading = _hash(seen)
+        minute_before = micros(seen.started_at) - SEEN_EVERY
+        return reading is not None and self._seen.is_remembered(key, reading, written_after=minute_before)
+
+    def has_known_baseline(self, source_id: int, chat_id: str) -> bool:
+        """Whether this process knows that the chat has a baseline, so that no reading of its messages is the first one."""
+        return self._seen.has_baseline((source_id, chat_id))
 
     async def observe(self, tx: Transaction, seen: MessagesSeen) -> Observed:
         """Bring what a reading showed into the mirror, with the events that follow from it.
@@ -111,8 +127,9 @@ class Messages(MessageReads):
             await tx.execute_many(
                 BURY, [{**chat.path.parameters, "native_id": gone, "moment": moment} for gone in outcome.buried]
             )
-        await self._place(tx, seen, chat, outcome)
+        is_placed = await self._place(tx, seen, chat, outcome)
         await self._set_baseline(tx, seen, chat)
+        self._remember(tx, seen, chat, known, outcome, is_changed=is_placed or bool(outcome.writes or outcome.buried))
         for kind, native_id, revision in outcome.news:
             detail = self._detail(seen, native_id) if kind is EventKind.MESSAGE_CREATED else None
             await self._events.append(
@@ -159,6 +176,7 @@ class Messages(MessageReads):
             gone.append(row.native_id)
         if gone:
             await lay_anew(tx, path, None)
+            self._seen.forget(tx, (source_id, chat_id))
         return tuple(gone)
 
     async def save_text(
@@ -177,6 +195,7 @@ class Messages(MessageReads):
             "text": text,
         }
         await tx.execute(sql, values)
+        self._seen.forget(tx, (source_id, chat_id))
 
     async def bind(
         self, tx: Transaction, organization_id: int, source_id: int, chat_id: str, public_id: str, native_id: str
@@ -299,10 +318,13 @@ class Messages(MessageReads):
             row = await tx.fetch_one(sql, parameters)
         if row is None:
             return None
-        if row[5] + SEEN_EVERY <= micros(seen.started_at):
+        seen_at: int = row[5]
+        if seen_at + SEEN_EVERY <= micros(seen.started_at):
             key = (seen.source_id, seen.chat_id)
             await self._chats.set_seen_at(tx, seen.organization_id, key, micros(seen.started_at))
-        return _Chat(bool(row[0]), row[1], ChatPath(seen.organization_id, seen.source_id, seen.chat_id, row[2], row[3]))
+            seen_at = micros(seen.started_at)
+        path = ChatPath(seen.organization_id, seen.source_id, seen.chat_id, row[2], row[3])
+        return _Chat(bool(row[0]), row[1], path, seen_at)
 
     async def _path(self, tx: Transaction, organization_id: int, source_id: int, chat_id: str) -> ChatPath | None:
         sql = (
@@ -331,14 +353,16 @@ class Messages(MessageReads):
         rows = await tx.fetch_all(sql, {**path.parameters, "ids": sqlite.packed(message_ids)})
         return {row[0]: KnownMessage(*row) for row in rows}
 
-    async def _place(self, tx: Transaction, seen: MessagesSeen, chat: _Chat, outcome: _Outcome) -> None:
-        """Keep the active path: at the end of a chat it only grows, otherwise it is found again."""
+    async def _place(self, tx: Transaction, seen: MessagesSeen, chat: _Chat, outcome: _Outcome) -> bool:
+        """Keep the active path: at the end of a chat it only grows, otherwise it is found again. Whether there was reason to."""
         new = [message.native_id for message in outcome.added]
         leaf = new[-1] if new else chat.path.leaf
         if outcome.is_relaid or seen.active_leaf not in (None, leaf) or not _continues(chat.path, outcome.added):
             await lay_anew(tx, chat.path, seen.active_leaf)
-        elif new:
+            return True
+        if new:
             await extend(tx, chat.path, new)
+        return bool(new)
 
     async def _set_baseline(self, tx: Transaction, seen: MessagesSeen, chat: _Chat) -> None:
         is_first = not chat.has_baseline and (seen.includes_newest or seen.is_whole)
@@ -352,6 +376,32 @@ class Messages(MessageReads):
         )
         oldest = None if seen.is_whole else min(times, default=None)
         await tx.execute(sql, {**chat.path.parameters, "oldest": oldest})
+
+    def _remember(
+        self,
+        tx: Transaction,
+        seen: MessagesSeen,
+        chat: _Chat,
+        known: Mapping[str, KnownMessage],
+        outcome: _Outcome,
+        *,
+        is_changed: bool,
+    ) -> None:
+        """The same reading, started later, will change nothing, unless its time decided about a row of this one."""
+        key, started_at = (seen.source_id, seen.chat_id), micros(seen.started_at)
+        if is_changed:
+            self._seen.forget(tx, key)
+        if not (chat.has_baseline or seen.includes_newest or seen.is_whole):
+            return
+        is_timeless = not outcome.outdated and all(row.changed_at <= started_at for row in known.values())
+        reading = _hash(seen) if is_timeless and not seen.is_own_write else None
+        self._seen.remember(tx, key, reading, seen_at=chat.seen_at)
+
+
+def _hash(seen: MessagesSeen) -> int | None:
+    """Of all that a reading says."""
+    text = spelled([seen.messages, seen.is_whole, seen.includes_newest, seen.active_leaf])
+    return hash(text) if text is not None else None
 
 
 def _bare_chat(seen: MessagesSeen) -> ChatsSeen:

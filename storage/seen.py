@@ -1,17 +1,21 @@
 """What was seen of chats lately, so that seeing the same again costs no write and no read.
 
-A memory of (chat, which fields were told) → a hash of what they held. It is right only while nothing else writes the rows: any
+A memory of (chat, which fields were told) → a hash of the record. It is right only while nothing else writes the rows: any
 change of a chat forgets all of it, and a commit of another process forgets everything.
 """
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import Any
 
+from domain.records import Chat
+from storage.chat_rows import mask_of
 from storage.database import Transaction
+from storage.spelling import spelled
 
 Key = tuple[int, str]
 """(source id, native id)."""
+
+_NOTHING: Mapping[int, tuple[int, int]] = {}
 
 
 class SeenChats:
@@ -22,19 +26,22 @@ class SeenChats:
         self._generation = 0
         self._seen: OrderedDict[Key, dict[int, tuple[int, int]]] = OrderedDict()
 
-    def is_unchanged(
-        self, tx: Transaction, key: Key, told: int, values: Mapping[str, Any], *, written_since: int
-    ) -> bool:
+    def is_unchanged(self, tx: Transaction, chat: Chat, *, written_since: int) -> bool:
         """Whether the row is known to hold exactly this, and its `seen_at` was written at or after `written_since`."""
         if tx.generation != self._generation:
             self._seen.clear()
             self._generation = tx.generation
-        seen = self._seen.get(key, {}).get(told)
-        return seen is not None and seen[0] == _hash(values) and seen[1] >= written_since
+        return self.is_remembered(chat, written_since=written_since)
 
-    def remember(self, tx: Transaction, key: Key, told: int, values: Mapping[str, Any], *, seen_at: int) -> None:
+    def is_remembered(self, chat: Chat, *, written_since: int) -> bool:
+        """The same outside a unit: right while none is under way, as far as this process has heard of the others."""
+        seen = self._seen.get(chat.key, _NOTHING).get(mask_of(chat.told))
+        return seen is not None and seen[1] >= written_since and seen[0] == _hash(chat)
+
+    def remember(self, tx: Transaction, chat: Chat, *, seen_at: int) -> None:
         """The row holds this from the commit on."""
-        tx.after_commit(lambda: self._remember(key, told, (_hash(values), seen_at)))
+        if (digest := _hash(chat)) is not None:
+            tx.after_commit(lambda: self._remember(chat.key, mask_of(chat.told), (digest, seen_at)))
 
     def forget(self, tx: Transaction, key: Key) -> None:
         """The row changes."""
@@ -55,5 +62,6 @@ class SeenChats:
             self._seen.popitem(last=False)
 
 
-def _hash(values: Mapping[str, Any]) -> int:
-    return hash(tuple(values.items()))
+def _hash(chat: Chat) -> int | None:
+    """Of all that the record says. To hash the values as they are written would cost many times that."""
+    return hash(text) if (text := spelled(chat)) is not None else None

@@ -10,11 +10,14 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
+from graphql import OperationType
 
 from engine.execution import Engine
 from engine.limits import Limits
-from resolvers.context import Gateway
+from engine.plans import Plan
+from resolvers.context import Context, Gateway
 from schema.errors import format_error
+from schema.positions import POSITION_FIELDS
 from schema.root import federation_schema, public_schema
 from switchboard.http.draining import on_exit_signals
 from switchboard.http.endpoint import GraphQLEndpoint
@@ -96,12 +99,15 @@ def create_app(config: Path | None = None) -> Application:
     return Application(settings)
 
 
-def _endpoint(settings: Settings, sessions: GatewaySessions, page: GraphiQLPage | None) -> GraphQLEndpoint:
+def engine_of(settings: Settings) -> Engine:
+    """What runs the operations, within the limits of the settings."""
     limits = settings.limits
-    engine = Engine(
+    return Engine(
         public_schema,
         federation=federation_schema,
         format_error=format_error,
+        watched=POSITION_FIELDS,
+        prepare=_prepare,
         suggestions=settings.development,
         limits=Limits(
             tokens=limits.tokens,
@@ -114,12 +120,15 @@ def _endpoint(settings: Settings, sessions: GatewaySessions, page: GraphiQLPage 
             cost=limits.cost,
         ),
     )
+
+
+def _endpoint(settings: Settings, sessions: GatewaySessions, page: GraphiQLPage | None) -> GraphQLEndpoint:
     return GraphQLEndpoint(
-        engine,
+        engine_of(settings),
         sessions,
         allowed_origins=settings.allowed_origins,
         settings=TransportSettings(
-            body_bytes=limits.body_bytes,
+            body_bytes=settings.limits.body_bytes,
             ws_init_timeout_seconds=settings.websocket.init_timeout_seconds,
             ws_queue_bytes=settings.websocket.queue_bytes,
             ws_operations=settings.websocket.max_operations,
@@ -127,3 +136,8 @@ def _endpoint(settings: Settings, sessions: GatewaySessions, page: GraphiQLPage 
         page=page,
         event_id=lambda event: getattr(event, "cursor", None),
     )
+
+
+def _prepare(plan: Plan, context: Context) -> None:
+    """An answer without a position promises nothing about the log: it need not wait until what it shows is committed."""
+    context.may_mirror_late = plan.kind is OperationType.QUERY and not plan.mentions

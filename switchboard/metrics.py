@@ -22,6 +22,21 @@ UPSTREAM_SECONDS = Histogram(
 )
 SUBSCRIBERS = Gauge("switchboard_subscribers", "Subscriptions that listen now.", registry=REGISTRY)
 REPLIES = Gauge("switchboard_replies_followed", "Replies that are being written and followed now.", registry=REGISTRY)
+MIRROR_WAITING = Gauge(
+    "switchboard_mirror_waiting_rows",
+    "Rows that were read and wait to be written behind their answers.",
+    registry=REGISTRY,
+)
+MIRROR_DROPPED = Counter(
+    "switchboard_mirror_dropped_rows_total",
+    "Rows that were read and not kept, because too many waited or the process ended.",
+    registry=REGISTRY,
+)
+MIRROR_FAILED = Counter(
+    "switchboard_mirror_failed_rows_total",
+    "Rows that were read and could not be written behind their answers; the log says why.",
+    registry=REGISTRY,
+)
 STATEMENTS = Gauge("switchboard_store_statements", "SQL statements since the start.", registry=REGISTRY)
 
 
@@ -39,5 +54,6 @@ def exposition(gateway: Gateway) -> bytes:
     """The text of `/metrics`."""
     SUBSCRIBERS.set(gateway.feed.count())
     REPLIES.set(len(gateway.replies))
+    MIRROR_WAITING.set(gateway.mirror_queue.rows)
     STATEMENTS.set(gateway.store.database.statements)
     return generate_latest(REGISTRY)

@@ -153,6 +153,13 @@ class MirrorSettings(_Group):
     retention_days: float = _setting(
         90, "How long chats and messages are kept after they were last seen.", "days", gt=0
     )
+    queue_rows: int = _setting(
+        2000,
+        "Most rows that may wait to be written behind the answers that show them. What queries read beyond it is not kept.",
+        "rows",
+        ge=1,
+    )
+    queue_bytes: int = _setting(8_388_608, "How much they may hold.", "bytes", ge=1024)
 
 
 class WebSocketSettings(_Group):

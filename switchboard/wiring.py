@@ -10,6 +10,7 @@ from resolvers.context import Gateway, Tuning, utc_now
 from resolvers.cursors import Cursors
 from resolvers.drains import Drains
 from resolvers.feed import Feed
+from resolvers.mirror_queue import MirrorQueue
 from resolvers.recovery import recover
 from resolvers.replies import Replies
 from resolvers.routing import Sources
@@ -19,7 +20,7 @@ from storage.store import open_store
 from switchboard.auth import Authenticator
 from switchboard.configured_sources import configure_sources
 from switchboard.keys import key_ring
-from switchboard.metrics import upstream_observer
+from switchboard.metrics import MIRROR_DROPPED, MIRROR_FAILED, upstream_observer
 from switchboard.retention import forgetting
 from switchboard.sessions import GatewaySessions
 from switchboard.settings import Settings
@@ -58,6 +59,12 @@ async def open_gateway(settings: Settings) -> AsyncIterator[tuple[Gateway, Gatew
             drains=Drains(),
             locks=ChatLocks(),
             seal_credentials=keys.seal,
+            mirror_queue=MirrorQueue(
+                most_rows=settings.mirror.queue_rows,
+                most_bytes=settings.mirror.queue_bytes,
+                on_dropped=MIRROR_DROPPED.inc,
+                on_failed=MIRROR_FAILED.inc,
+            ),
             tuning=Tuning(
                 list_ttl_seconds=settings.list_ttl_seconds,
                 call_budget=settings.upstream.call_budget,
@@ -80,7 +87,10 @@ async def open_gateway(settings: Settings) -> AsyncIterator[tuple[Gateway, Gatew
             if watching is not None:
                 watching.cancel()
             await authenticator.aclose()
-            await gateway.replies.drain(settings.shutdown_seconds)
+            await asyncio.gather(
+                gateway.replies.drain(settings.shutdown_seconds),
+                gateway.mirror_queue.drain(settings.shutdown_seconds),
+            )
             await gateway.drains.aclose()
             await gateway.sources.aclose()
             await clients.aclose()

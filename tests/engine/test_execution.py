@@ -8,6 +8,7 @@ import pytest
 from graphql import GraphQLError
 
 from engine.execution import Engine, Subscription
+from engine.plans import Plan
 from engine.requests import Delivery, OperationRequest, Response
 from tests.engine.toy import a_federation_schema, an_engine, ask, code_of
 
@@ -52,6 +53,25 @@ async def test_asynchronous_fields_are_awaited() -> None:
 
 async def test_mutation_is_executed() -> None:
     assert await ask(an_engine(), "mutation { a }") == {"data": {"a": "changed"}}
+
+
+async def test_context_is_prepared_before_a_query_or_mutation_and_told_what_it_mentions() -> None:
+    def prepare(plan: Plan, context: dict[str, Any]) -> None:
+        context["name"] = f"{plan.kind.value} {sorted(plan.mentions)}"
+
+    engine = an_engine(watched=frozenset({"a", "b"}), prepare=prepare)
+    assert await ask(engine, "{ context q { a } }", {}) == {"data": {"context": "query ['a']", "q": {"a": "a"}}}
+    context: dict[str, Any] = {}
+    await ask(engine, "mutation { a }", context)
+    assert context == {"name": "mutation ['a']"}
+
+
+async def test_context_of_a_subscription_is_left_as_it_is() -> None:
+    def prepare(plan: Plan, context: Any) -> None:
+        raise AssertionError("a subscription was prepared")
+
+    engine = an_engine(prepare=prepare)
+    assert len(await deliveries(engine, {"events": events("one")})) == 1
 
 
 async def test_failing_field_is_null_and_masked() -> None:

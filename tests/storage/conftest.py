@@ -60,15 +60,19 @@ class World:
             **told,
         )
 
-    async def see(
+    async def see(self, *chats: Chat, **reading: Any) -> Observed:
+        seen = self.reading_of(*chats, **reading)
+        return await self.write(lambda tx: self.store.chats.observe(tx, seen))
+
+    def reading_of(
         self,
         *chats: Chat,
         started: float = 10,
         from_newest: bool = True,
         is_whole: bool = True,
         is_own_write: bool = False,
-    ) -> Observed:
-        seen = ChatsSeen(
+    ) -> ChatsSeen:
+        return ChatsSeen(
             organization_id=self.organization.id,
             source_id=chats[0].source_id if chats else self.source.id,
             rows=chats,
@@ -77,7 +81,6 @@ class World:
             is_whole=is_whole,
             is_own_write=is_own_write,
         )
-        return await self.write(lambda tx: self.store.chats.observe(tx, seen))
 
     def message(self, native_id: str, parent_id: str | None = None, *, chat_id: str = "c", **values: Any) -> Message:
         values.setdefault("role", MessageRole.USER)
@@ -91,7 +94,11 @@ class World:
             **values,
         )
 
-    async def see_messages(
+    async def see_messages(self, *messages: Message, **reading: Any) -> Observed:
+        seen = self.reading_of_messages(*messages, **reading)
+        return await self.write(lambda tx: self.store.messages.observe(tx, seen))
+
+    def reading_of_messages(
         self,
         *messages: Message,
         started: float = 20,
@@ -99,8 +106,8 @@ class World:
         includes_newest: bool = True,
         chat_id: str = "c",
         **rest: Any,
-    ) -> Observed:
-        seen = MessagesSeen(
+    ) -> MessagesSeen:
+        return MessagesSeen(
             organization_id=self.organization.id,
             source_id=self.source.id,
             chat_id=chat_id,
@@ -110,7 +117,6 @@ class World:
             includes_newest=includes_newest,
             **rest,
         )
-        return await self.write(lambda tx: self.store.messages.observe(tx, seen))
 
     async def get(self, native_id: str = "c") -> Chat | None:
         return await self.store.chats.get(self.organization.id, self.source.id, native_id)

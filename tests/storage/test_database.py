@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from storage.database import Database, Transaction, Unit
+from storage.database import _MAX_WAITING, Database, Transaction, Unit
 from tests.tier import count
+from tests.writer import held
 
 pytestmark = pytest.mark.anyio
 
@@ -147,6 +148,56 @@ async def test_a_unit_whose_caller_left_before_it_began_is_not_run(database: Dat
     await first
     await database.write(adding("after"))
     assert await lines(database) == ["after"]
+
+
+async def test_a_unit_that_is_handed_in_keeps_its_place_among_the_others(database: Database) -> None:
+    async with held(database):
+        written = [asyncio.create_task(database.write(adding("first")))]
+        await asyncio.sleep(0)
+        handed_in = database.hand_in(adding("second"))
+        written.append(asyncio.create_task(database.write(adding("third"))))
+        await asyncio.sleep(0)
+    assert [*await asyncio.gather(*written), await handed_in] == [1, 3, 2]
+
+
+async def test_a_unit_that_finds_no_place_is_not_taken(database: Database) -> None:
+    async with held(database):
+        taken = [database.hand_in(adding(str(number))) for number in range(_MAX_WAITING)]
+        with pytest.raises(asyncio.QueueFull):
+            database.hand_in(adding("one too many"))
+        for future in taken:
+            future.cancel()
+    await database.write(adding("after"))
+    assert await lines(database) == ["after"]
+
+
+async def test_the_database_is_idle_when_every_unit_has_ended(database: Database) -> None:
+    assert database.is_idle
+    async with held(database):
+        assert not database.is_idle
+        waiting = database.hand_in(adding("waiting"))
+    await waiting
+    await database.write(adding("after"))
+    assert database.is_idle
+
+
+async def test_what_is_remembered_is_current_until_somebody_writes(database: Database, url: str) -> None:
+    assert await database.is_current()
+    await database.write(adding("ours"))
+    assert await database.is_current()
+    other = sqlite3.connect(file_of(url), isolation_level=None)
+    other.execute("INSERT INTO line (text) VALUES ('theirs')")
+    other.close()
+    assert not await database.is_current()
+    await database.write(adding("ours again"))
+    assert await database.is_current()
+
+
+async def test_what_is_remembered_is_not_current_while_a_unit_runs(database: Database) -> None:
+    async with held(database):
+        before = database.statements
+        assert not await database.is_current()
+        assert database.statements == before
 
 
 async def test_a_unit_cannot_wait_for_another(database: Database) -> None:
