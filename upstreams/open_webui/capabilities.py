@@ -84,7 +84,9 @@ CAPABILITIES = Capabilities(
             "With a session token the server's socket tells every reply that its models write; anything else, and all with an API key, "
             "is found by polling the list."
         ),
-        C.LIVE_CHANGES: emulated("By polling the list, which shows new titles; tags in a slow pass over all chats."),
+        C.LIVE_CHANGES: emulated(
+            "By polling the list, which shows that messages of a chat were edited or deleted, and new titles; tags in a slow pass over all chats."
+        ),
     },
     native_orders=(UPDATED_DESC,),
     row_fields=ROW_FIELDS,

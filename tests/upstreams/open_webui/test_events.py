@@ -101,11 +101,11 @@ def test_what_is_told_in_one_piece_is_told_at_once() -> None:
 def test_stopped_reply_has_its_last_words() -> None:
     notices = told(
         BEGINS,
-        delta("Hel"),
+        delta("He"),
         event("chat:tasks:cancel", {"output": said("Hello", status="incomplete")}),
         event("chat:tasks:cancel"),
     )
-    assert words(notices) == ["Hel", "Hello"]
+    assert words(notices) == ["He", "Hello"]
     assert notices[-2:] == [TOUCHED, TOUCHED]
 
 
@@ -168,12 +168,12 @@ def test_words_of_a_helper_of_the_model_are_not_the_replys() -> None:
 
 
 def test_words_of_a_reply_that_was_not_seen_to_begin_are_not_told() -> None:
-    assert words(told(delta("lo"), delta(" there"))) == []
+    assert words(told(delta("llo"), delta(" there"))) == []
 
 
 def test_all_words_at_once_make_a_reply_known() -> None:
     so_far = event("chat:completion", {"output": said("Hello")})
-    assert words(told(delta("lo"), so_far, delta(" there"))) == ["Hello", "Hello there"]
+    assert words(told(delta("llo"), so_far, delta(" there"))) == ["Hello", "Hello there"]
     assert words(told(event("chat:completion", {"content": "Hello"}), delta("!"))) == ["Hello", "Hello!"]
 
 
@@ -204,12 +204,12 @@ def test_item_that_is_done_is_as_it_says() -> None:
     whole = event(
         "response:completion", {"type": "response.output_item.done", "output_index": 0, "item": said("Hello")[0]}
     )
-    assert words(told(BEGINS, delta("Hel"), whole, whole, delta("x", 1))) == ["Hel", "Hello", "Hellox"]
+    assert words(told(BEGINS, delta("He"), whole, whole, delta("x", 1))) == ["He", "Hello", "Hellox"]
 
 
 def test_output_of_a_room_that_is_told_less_often_takes_no_words_back() -> None:
-    older = event("chat:completion", {"output": said("Hel")}, shared=True, user_id="u")
-    assert words(told(BEGINS, delta("Hel"), delta("lo"), older, delta("!"))) == ["Hel", "Hello", "Hello!"]
+    older = event("chat:completion", {"output": said("He")}, shared=True, user_id="u")
+    assert words(told(BEGINS, delta("He"), delta("llo"), older, delta("!"))) == ["He", "Hello", "Hello!"]
 
 
 def test_thoughts_are_no_words() -> None:
