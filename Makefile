@@ -31,7 +31,7 @@ test: $(VENV)/.dev $(GRAPHIQL) $(FRONTEND) ## what CI runs: everything, with a t
 test-long: $(VENV)/.dev $(GRAPHIQL) $(FRONTEND) ## everything, with the full counts
 	@tests/run-tier long
 
-test-open-webui: $(VENV)/.dev ## against a real server: OPEN_WEBUI_URL, OPEN_WEBUI_API_KEY, OPEN_WEBUI_USER_API_KEY
+test-open-webui: $(VENV)/.dev ## against a real server: OPEN_WEBUI_URL, OPEN_WEBUI_API_KEY, OPEN_WEBUI_USER_API_KEY; what needs a session: OPEN_WEBUI_USER_JWT
 	@test -n "$$OPEN_WEBUI_URL" -a -n "$$OPEN_WEBUI_API_KEY" -a -n "$$OPEN_WEBUI_USER_API_KEY" || { \
 		echo "Name a server: OPEN_WEBUI_URL, and keys of an admin and a user: OPEN_WEBUI_API_KEY, OPEN_WEBUI_USER_API_KEY" >&2; exit 2; }
 	$(BIN)/python -m pytest -q -m open_webui

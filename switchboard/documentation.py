@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from domain.capabilities import Capabilities, Capability
+from domain.capabilities import Capabilities, Capability, NativeStream
 from storage.local_table import CAPABILITIES as LOCAL
 from switchboard.http.protocol import CloseCode
 from switchboard.settings import settings_table
@@ -30,7 +30,7 @@ README = Path(__file__).resolve().parents[1] / "README.md"
 
 def tables() -> Mapping[str, Callable[[], str]]:
     """Name of the block → what stands in it."""
-    return {"capabilities": capabilities, "settings": settings, "close-codes": close_codes}
+    return {"capabilities": capabilities, "settings": settings, "live": live, "close-codes": close_codes}
 
 
 def written(text: str) -> str:
@@ -42,12 +42,14 @@ def written(text: str) -> str:
     return text
 
 
+def _by_vendor() -> dict[str, Capabilities]:
+    known = {vendor: connector.capabilities for vendor, connector in connectors(UpstreamClients()).items()}
+    return {**known, "local": LOCAL}
+
+
 def capabilities() -> str:
     """Vendors × capabilities, with the limits worth knowing below."""
-    by_vendor: dict[str, Capabilities] = {
-        **{vendor: connector.capabilities for vendor, connector in connectors(UpstreamClients()).items()},
-        "local": LOCAL,
-    }
+    by_vendor = _by_vendor()
     vendors = list(by_vendor)
     lines = [f"| | {' | '.join(f'`{vendor}`' for vendor in vendors)} |", f"|---|{'---|' * len(vendors)}"]
     notes: list[str] = []
@@ -60,6 +62,24 @@ def capabilities() -> str:
                 notes.append(f"- `{vendor}`, {_words(capability)}: {support.note}")
         lines.append(f"| {_words(capability)} | {' | '.join(cells)} |")
     return "\n".join([*lines, "", "<details><summary>Limits worth knowing</summary>", "", *notes, "", "</details>"])
+
+
+def live() -> str:
+    """Per vendor what others do that is noticed, how, and how fast."""
+    lines = ["| | new messages | how fast | other changes |", "|---|---|---|---|"]
+    for vendor, table in _by_vendor().items():
+        notes = [table.of(capability).note for capability in (Capability.LIVE_MESSAGES, Capability.LIVE_CHANGES)]
+        messages, changes = (note or "Written into the log with the change itself." for note in notes)
+        lines.append(f"| `{vendor}` | {messages} | {_how_fast(table)} | {changes} |")
+    return "\n".join(lines)
+
+
+def _how_fast(table: Capabilities) -> str:
+    if table.reads_from_store or table.stream_tells_messages:
+        return "at once"
+    if table.stream is not NativeStream.NONE:
+        return "at once what its stream tells, else with the next poll"
+    return "with the next poll" if table.rows_tell_messages else "with the next poll of the chat"
 
 
 def _words(capability: Capability) -> str:

@@ -29,6 +29,7 @@ from upstreams.failures import Failures
 from upstreams.flights import SingleFlight
 from upstreams.health import HealthRecord
 from upstreams.json_reading import WrongShape, loads
+from upstreams.lines import lines_of
 from upstreams.policy import Answer, Call, UpstreamSettings, VendorPolicy
 from upstreams.quota import Quota, retry_after_seconds
 from upstreams.redaction import Redactor
@@ -161,30 +162,30 @@ class UpstreamClient:
             raise self._drifted(answer.request, "was not JSON") from error
 
     async def lines(self, request: Request, opened: asyncio.Event | None = None) -> AsyncGenerator[bytes, None]:
-        """The lines of a streamed answer, without their ends. A line that is too long arrives as an empty one, so that it can be counted.
+        """The lines of a streamed answer. `opened` is set once the vendor has begun to answer: what happens there from now on is in the stream."""
+        async with self.stream(request) as lines:
+            if opened is not None:
+                opened.set()
+            async for line in lines:
+                yield line
 
-        `opened` is set once the vendor has begun to answer: what happens there from now on is in the stream.
+    @asynccontextmanager
+    async def stream(
+        self, request: Request, *, silence_seconds: float | None = None
+    ) -> AsyncIterator[AsyncGenerator[bytes, None]]:
+        """A streamed answer that has begun: its lines, see `lines_of`. It is left when the block ends.
+
+        `silence_seconds` is how long it may be silent, where that is less than the setting.
         """
         response = await self._call(request, self._opened)
-        if opened is not None:
-            opened.set()
-        limit = self._settings.max_answer_bytes
+        most = self._settings.read_seconds
+        chunks = self._chunks(response, request, min(silence_seconds or most, most))
+        lines = lines_of(chunks, most_bytes=self._settings.max_answer_bytes)
         try:
-            pending, too_long = bytearray(), False
-            chunks = response.aiter_bytes()
-            while (chunk := await self._next_chunk(chunks, request)) is not None:
-                *whole, rest = chunk.split(b"\n")
-                for piece in whole:
-                    yield b"" if too_long or len(pending) + len(piece) > limit else bytes(pending + piece)
-                    pending.clear()
-                    too_long = False
-                pending += rest
-                if len(pending) > limit:
-                    pending.clear()
-                    too_long = True
-            if pending or too_long:
-                yield bytes(pending)
+            yield lines
         finally:
+            await lines.aclose()
+            await chunks.aclose()
             await response.aclose()
 
     @asynccontextmanager
@@ -237,14 +238,21 @@ class UpstreamClient:
             self._settle(course, succeeded=isinstance(error, AddressRefused))
             raise self._failures.broken(request, error, perhaps_executed=False) from error
 
-    async def _next_chunk(self, chunks: AsyncIterator[bytes], request: Request) -> bytes | None:
-        try:
-            async with asyncio.timeout(self._settings.read_seconds):
-                return await anext(chunks, None)
-        except TimeoutError as error:
-            raise self._failures.timed_out(request, self._settings.read_seconds, perhaps_executed=False) from error
-        except httpx.RequestError as error:
-            raise self._failures.broken(request, error, perhaps_executed=False) from error
+    async def _chunks(
+        self, response: httpx.Response, request: Request, silence_seconds: float
+    ) -> AsyncGenerator[bytes, None]:
+        chunks = response.aiter_bytes()
+        while True:
+            try:
+                async with asyncio.timeout(silence_seconds):
+                    chunk = await anext(chunks, None)
+            except TimeoutError as error:
+                raise self._failures.timed_out(request, silence_seconds, perhaps_executed=False) from error
+            except httpx.RequestError as error:
+                raise self._failures.broken(request, error, perhaps_executed=False) from error
+            if chunk is None:
+                return
+            yield chunk
 
     # One call: deadline around attempts
 

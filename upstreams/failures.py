@@ -6,8 +6,10 @@ from domain.errors import (
     CircuitOpen,
     UnexpectedAnswer,
     UpstreamRateLimited,
+    UpstreamRejected,
     UpstreamTimeout,
     UpstreamTooLarge,
+    UpstreamUnauthorized,
     UpstreamUnavailable,
 )
 from domain.records import Source
@@ -46,6 +48,30 @@ class Failures:
             source_id=self._source.id,
             operation=request.operation,
             perhaps_executed=perhaps_executed,
+        )
+
+    def closed(self, request: Request, code: int, reason: str) -> UpstreamUnavailable:
+        """A socket was closed, or broke. `reason` is the vendor's, without secrets."""
+        said = f' "{reason}"' if reason else ""
+        return UpstreamUnavailable(
+            f"{self._attempted(request)}: the socket was closed with {code}{said}. Try again later.",
+            source_id=self._source.id,
+            operation=request.operation,
+        )
+
+    def rejected(self, request: Request, words: str) -> UpstreamRejected:
+        """The vendor said no over a socket; `words` are its own, without secrets."""
+        said = f': "{words}"' if words else ""
+        return UpstreamRejected(
+            f"{self._attempted(request)} was refused{said}. Check the vendor's version and the options of the source.",
+            source_id=self._source.id,
+            operation=request.operation,
+        )
+
+    def unauthorized(self, request: Request, what: str) -> UpstreamUnauthorized:
+        """The vendor does not know whose credentials these are; `what` says what happened and what to do."""
+        return UpstreamUnauthorized(
+            f"{self._attempted(request)}: {what}.", source_id=self._source.id, operation=request.operation
         )
 
     def unexpected(self, request: Request, what: str, json_path: str = "$") -> UnexpectedAnswer:

@@ -54,8 +54,12 @@ class Socket:
 
     async def send(self, value: Any) -> None:
         """Send a value as JSON."""
+        await self.send_text(orjson.dumps(value).decode())
+
+    async def send_text(self, text: str) -> None:
+        """Send a text."""
         try:
-            await self._connection.send(orjson.dumps(value).decode())
+            await self._connection.send(text)
         except ConnectionClosed as error:
             raise self._closed(error) from None
 

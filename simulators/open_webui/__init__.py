@@ -11,10 +11,10 @@ Operations (paths below `/api/v1` unless they start with `/api`):
     list_chat_tags add_tag remove_tag
     list_folders create_folder get_folder update_folder move_folder expand_folder delete_folder
     complete list_tasks list_chat_tasks stop_task stop_chat_tasks
-Everything else is `unknown`: the web app (200, HTML) for GET, 405 for the rest.
+    open_socket
+Everything else is `unknown`: the web app (200, HTML) for GET, 405 for the rest. Frames of a socket are the operations `user_join` and `heartbeat`.
 
-Left out: Socket.IO (it gets a module of its own beside these), channels, groups, share grants, title and tag generation,
-statistics, files. The three names below are re-exported because tests and the demo need an application and its keys.
+Left out: channels and shared chats, groups, share grants, title and tag generation, statistics, files. The three names below are re-exported because tests and the demo need an application and its keys.
 """
 
 from simulators.open_webui.accounts import ADMIN_KEY, USER_KEY

@@ -62,13 +62,25 @@ def who_is(request: Request, users: list[User]) -> tuple[User, bool]:
                 return user, False
         raise DetailError(401, SESSION_EXPIRED)
     try:
-        claims = jwt.decode(token, _SECRET, algorithms=["HS256"])
+        signed_in = _signed_in(token, users)
     except jwt.PyJWTError as error:
         raise DetailError(401, "401 Unauthorized") from error
-    for user in users:
-        if user.id == claims["id"]:
-            return user, True
-    raise DetailError(401, "Invalid authentication request.")
+    if signed_in is None:
+        raise DetailError(401, "Invalid authentication request.")
+    return signed_in, True
+
+
+def user_of_session(token: str, users: list[User]) -> User | None:
+    """Whose session a token is; None for everything else, API keys too."""
+    try:
+        return _signed_in(token, users)
+    except jwt.PyJWTError:
+        return None
+
+
+def _signed_in(token: str, users: list[User]) -> User | None:
+    claims = jwt.decode(token, _SECRET, algorithms=["HS256"])
+    return next((user for user in users if user.id == claims["id"]), None)
 
 
 class SignInLimit:

@@ -151,6 +151,8 @@ async def edit_message(call: Call) -> Any:
         history["currentId"] = message_id
     chat.current_message_id = history.get("currentId")
     chat.updated_at = call.store.now()
+    told = {"chat_id": chat.id, "message_id": message_id, "content": form["content"]}
+    await call.tell(chat.user_id, chat.id, message_id, "chat:message", told)
     return chat.full()
 
 
@@ -182,9 +184,11 @@ async def message_event(call: Call) -> Any:
     chat = call.store.owned(call.user, call.path("chat_id"))
     if chat is None:
         raise forbidden()
-    message = tree.messages_of(chat.body).get(call.path("message_id"))
+    message_id = call.path("message_id")
+    message = tree.messages_of(chat.body).get(message_id)
     if form["type"] == "status" and message is not None:
         message.setdefault("statusHistory", []).append(form["data"])
+    await call.tell(chat.user_id, chat.id, message_id, form["type"], form["data"])
     return True
 
 

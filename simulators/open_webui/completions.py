@@ -10,10 +10,8 @@ A `parent_id` of null without a `chat_id` makes the chat.
 
 import asyncio
 import json
-import secrets
 import uuid
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -23,31 +21,14 @@ from simulators.open_webui.errors import MESSAGE_ID_TAKEN, DetailError, not_foun
 from simulators.open_webui.routing import Access, Call, Entry
 from simulators.open_webui.store import Chat, Store
 from simulators.open_webui.validation import read_dict
-
-
-@dataclass(slots=True)
-class Turn:
-    """One reply on its way into `message`, which stands in the tree of `chat`."""
-
-    chat: Chat
-    message: dict[str, Any]
-    model: str
-    prompt: list[dict[str, Any]]
-    streams: bool
-    item_id: str = field(default_factory=lambda: f"msg_{secrets.token_hex(12)}")
-
-    def show(self, text: str, status: str) -> None:
-        self.message["content"] = text
-        part = {"type": "output_text", "text": text}
-        item = {"type": "message", "id": self.item_id, "status": status, "role": "assistant", "content": [part]}
-        self.message["output"] = [item]
+from simulators.open_webui.writing import Turn, Writer
 
 
 class Completions:
     """The running replies of one server."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, writer: Writer) -> None:
+        self._store, self._writer = store, writer
 
     def entries(self) -> list[Entry]:
         return [
@@ -73,9 +54,10 @@ class Completions:
         if said.get("chat_id") is None and "parent_id" not in said:
             return self._plain(model, said)
         turn = _begin(call, model, said)
+        await self._writer.begun(turn)
         if said.get("session_id"):
             return {"status": True, "task_ids": [self._start(turn)], "chat_id": turn.chat.id}
-        await self._write(turn)
+        await self._writer.write(turn)
         if model == models.FAILING:
             return JSONResponse(models.failure(), status_code=500)
         return None if turn.streams else models.whole(model, turn.prompt, self._store.now())
@@ -93,73 +75,23 @@ class Completions:
         )
 
     async def _chunks(self, answer: dict[str, Any]) -> AsyncIterator[str]:
-        def chunk(delta: dict[str, str], finish: str | None = None) -> str:
-            choice = {"index": 0, "delta": delta, "finish_reason": finish}
-            names = ("id", "created", "model")
-            told = {name: answer[name] for name in names} | {"object": "chat.completion.chunk", "choices": [choice]}
-            return f"data: {json.dumps(told)}\n\n"
+        def line(delta: dict[str, str], finish: str | None = None) -> str:
+            return f"data: {json.dumps(models.chunk(answer, delta, finish))}\n\n"
 
-        yield chunk({"role": "assistant", "content": ""})
-        for text in _pieces(answer["choices"][0]["message"]["content"]):
-            await self._pause(answer["model"])
-            yield chunk({"content": text})
-        yield chunk({}, "stop")
+        yield line({"role": "assistant", "content": ""})
+        for text in models.pieces(answer["choices"][0]["message"]["content"]):
+            await self._writer.pause(answer["model"])
+            yield line({"content": text})
+        yield line({}, "stop")
         yield "data: [DONE]\n\n"
 
     def _start(self, turn: Turn) -> str:
-        task_id = str(uuid.uuid4())
+        task_id = turn.task_id = str(uuid.uuid4())
         turn.message["meta"] = {"task_id": task_id}
-        task = asyncio.create_task(self._write(turn))
+        task = asyncio.create_task(self._writer.write(turn))
         self._store.running.setdefault(turn.chat.id, {})[task_id] = task
         task.add_done_callback(lambda _: self._store.running.get(turn.chat.id, {}).pop(task_id, None))
         return task_id
-
-    async def _write(self, turn: Turn) -> None:
-        """Stopped before the first word, the message stays as it is: `done: false`, with nobody writing it any more."""
-        await asyncio.sleep(self._store.switches.begin_ms / 1000)
-        try:
-            if turn.model == models.FAILING:
-                turn.message["error"] = {"content": models.FAILURE}
-            else:
-                await self._write_text(turn)
-        except asyncio.CancelledError:
-            if turn.message.get("output"):
-                turn.show(turn.message["content"], "incomplete")
-            raise
-        finally:
-            self._finish(turn)
-
-    def _finish(self, turn: Turn) -> None:
-        """A reply that was deleted while it ran comes back, below nothing and without its model."""
-        turn.message["done"] = True
-        turn.chat.updated_at = self._store.now()
-        messages, message_id = tree.messages_of(turn.chat.body), turn.message["id"]
-        if message_id not in messages:
-            left = ("id", "role", "content", "done", "output", "error", "timestamp")
-            kept = {name: turn.message[name] for name in left if name in turn.message}
-            messages[message_id] = kept | {"parentId": None, "childrenIds": []}
-            turn.chat.body["history"]["currentId"] = turn.chat.current_message_id = message_id
-
-    async def _write_text(self, turn: Turn) -> None:
-        text = models.reply(turn.prompt)
-        if turn.streams:
-            await self._stream(turn, text)
-        else:
-            counted = models.usage(turn.prompt, text)
-            also = {"input_tokens": counted["prompt_tokens"], "output_tokens": counted["completion_tokens"]}
-            turn.message["usage"] = counted | also
-        turn.show(text, "completed")
-
-    async def _stream(self, turn: Turn, text: str) -> None:
-        told, turn.message["output"] = "", []
-        for piece in _pieces(text):
-            await self._pause(turn.model)
-            told += piece
-            turn.show(told, "in_progress")
-
-    async def _pause(self, model: str) -> None:
-        switches = self._store.switches
-        await asyncio.sleep((switches.slow_word_ms if model == models.SLOW else switches.fast_word_ms) / 1000)
 
     async def list_tasks(self, _: Call) -> Any:
         return {"tasks": [task_id for running in self._store.running.values() for task_id in running]}
@@ -193,11 +125,6 @@ async def _stop(task_id: str, task: asyncio.Task[None]) -> dict[str, Any]:
     return {"status": True, "message": f"Task {task_id} successfully stopped."}
 
 
-def _pieces(text: str) -> list[str]:
-    first, *others = text.split(" ")
-    return [first, *(f" {word}" for word in others)]
-
-
 def _begin(call: Call, model: str, said: dict[str, Any]) -> Turn:
     """Put the question and an empty reply into the tree. Refuses before anything is changed."""
     chat_id, reply_id, question = said.get("chat_id"), said.get("id"), said.get("user_message")
@@ -218,7 +145,8 @@ def _begin(call: Call, model: str, said: dict[str, Any]) -> Turn:
     tree.add_child(history["messages"], reply["parentId"], reply["id"])
     history["currentId"] = chat.current_message_id = reply["id"]
     prompt = tree.path_to(history["messages"], reply["parentId"]) or said.get("messages") or []
-    return Turn(chat, reply, model, prompt, bool(said.get("stream")))
+    question_id = question["id"] if question is not None else None
+    return Turn(chat, reply, model, prompt, bool(said.get("stream")), question_id)
 
 
 def _checked_id(messages: tree.Messages, reply_id: Any, question: Any) -> str:

@@ -70,5 +70,18 @@ def whole(model: str, prompt: list[dict[str, Any]], now: int) -> dict[str, Any]:
     }
 
 
+def chunk(answer: dict[str, Any], delta: dict[str, str], finish: str | None = None) -> dict[str, Any]:
+    """One piece of a streamed answer."""
+    choice = {"index": 0, "delta": delta, "finish_reason": finish}
+    named = {name: answer[name] for name in ("id", "created", "model")}
+    return named | {"object": "chat.completion.chunk", "choices": [choice]}
+
+
+def pieces(text: str) -> list[str]:
+    """A text as it is streamed: word by word."""
+    first, *others = text.split(" ")
+    return [first, *(f" {word}" for word in others)]
+
+
 def failure() -> dict[str, Any]:
     return {"error": {"message": FAILURE, "type": "server_error", "param": None, "code": "fake_failure"}}

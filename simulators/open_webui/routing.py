@@ -14,6 +14,7 @@ from simulators.open_webui.accounts import User, who_is
 from simulators.open_webui.errors import NOT_AUTHENTICATED, SESSION_EXPIRED, DetailError, UnhandledError, forbidden
 from simulators.open_webui.store import Store
 from simulators.open_webui.validation import read_body
+from simulators.open_webui.writing import Tell
 
 
 class Access(Enum):
@@ -34,6 +35,8 @@ class Call:
     user: User
     request: Request
     body: Any
+    tell: Tell
+    """Tells the sockets of a user."""
 
     def path(self, name: str) -> str:
         value: str = self.request.path_params[name]
@@ -52,16 +55,16 @@ class Entry:
     access: Access = Access.USER
 
 
-def build(store: Store, users: list[User], entries: list[Entry]) -> list[Route]:
-    return [_route(store, users, entry) for entry in entries]
+def build(store: Store, users: list[User], tell: Tell, entries: list[Entry]) -> list[Route]:
+    return [_route(store, users, tell, entry) for entry in entries]
 
 
-def _route(store: Store, users: list[User], entry: Entry) -> Route:
+def _route(store: Store, users: list[User], tell: Tell, entry: Entry) -> Route:
     async def answer(request: Request) -> Response:
         try:
             body = await read_body(request) if entry.takes_body else None
             user = _admit(request, users, entry.access)
-            outcome = await entry.handler(Call(store, user, request, body))
+            outcome = await entry.handler(Call(store, user, request, body, tell))
         except DetailError as refused:
             return JSONResponse({"detail": refused.detail}, status_code=refused.status)
         except UnhandledError:

@@ -1,5 +1,6 @@
 """The simulator as a whole: accounts, the web app behind every unknown path, and what the control API needs."""
 
+import asyncio
 import time
 import uuid
 from dataclasses import asdict
@@ -16,9 +17,11 @@ from simulators.open_webui import chats, copying, folders, models, organizing, s
 from simulators.open_webui.accounts import PASSWORD, SignInLimit, User, accounts, session_of
 from simulators.open_webui.completions import Completions
 from simulators.open_webui.errors import DetailError
+from simulators.open_webui.live import Live
 from simulators.open_webui.routing import Access, Call, Entry, build
 from simulators.open_webui.store import Chat, Store, Switches
 from simulators.open_webui.validation import read_model
+from simulators.open_webui.writing import Writer
 
 _WEB_APP = '<!doctype html>\n<html lang="en"><head><title>Open WebUI (simulator)</title></head><body></body></html>\n'
 _FEATURES = dict.fromkeys(
@@ -36,10 +39,16 @@ class OpenWebUI:
         self.store = Store(clock, switches)
         self.users = accounts()
         self._limit = SignInLimit()
-        self._completions = Completions(self.store)
-        routes = build(self.store, self.users, self._entries())
+        self._live = Live(self.users, self.store.switches)
+        self._writer = Writer(self.store, self._live.tell)
+        self._completions = Completions(self.store, self._writer)
+        self._telling: set[asyncio.Task[None]] = set()
+        self._one_by_one = asyncio.Lock()
+        routes = build(self.store, self.users, self._live.tell, self._entries())
         web_app = Route("/{path:path}", _web_app, methods=["GET", "HEAD"], name="unknown")
-        self.app = Starlette(routes=[*routes, web_app], exception_handlers={HTTPException: _wrong_method})
+        self.app = Starlette(
+            routes=[*self._live.routes(), *routes, web_app], exception_handlers={HTTPException: _wrong_method}
+        )
         self.app.router.redirect_slashes = False
         self.reset(seed=seed)
 
@@ -118,10 +127,12 @@ class OpenWebUI:
             "folders": [asdict(folder) for folder in self.store.folders.values()],
             "tags": self.store.tags,
             "shares": [asdict(share) for share in self.store.shares.values()],
+            "sockets": self._live.connections,
             "tasks": [task_id for running in self.store.running.values() for task_id in running],
         }
 
     def emit(self, chat_id: str | None, text: str | None, role: str | None) -> dict[str, str]:
+        """An assistant's message is a turn that another client asked for: its sockets are told. A user's is one that a REST call appended: nobody is."""
         if role not in (None, "user", "assistant"):
             raise EmitError(f"role is user or assistant, not {role!r}")
         chat = self._chat_to_emit_into(chat_id)
@@ -142,7 +153,16 @@ class OpenWebUI:
         tree.add_child(messages, parent, message_id)
         history["currentId"] = chat.current_message_id = message_id
         chat.updated_at = self.store.now()
+        if role != "user":
+            task = asyncio.get_running_loop().create_task(self._tell_turn(chat, messages[message_id]))
+            self._telling.add(task)
+            task.add_done_callback(self._telling.discard)
         return {"chat_id": chat.id, "message_id": message_id}
+
+    async def _tell_turn(self, chat: Chat, message: dict[str, Any]) -> None:
+        async with self._one_by_one:
+            for event in self._writer.as_another_client(chat, message):
+                await event
 
     def _chat_to_emit_into(self, chat_id: str | None) -> Chat:
         if chat_id is None:
@@ -154,6 +174,8 @@ class OpenWebUI:
 
     async def close(self) -> None:
         await self._completions.close()
+        for task in self._telling:
+            task.cancel()
 
 
 def create_app(*, seed: bool = True, clock: Clock = time.time, switches: Switches | None = None) -> Control:

@@ -21,6 +21,12 @@ class Switches:
     """Until the model's first word. A reply that is stopped before it stays `done: false` for ever."""
     fast_word_ms: float = 5.0
     slow_word_ms: float = 250.0
+    socket_ping_ms: float = 25_000
+    socket_ping_timeout_ms: float = 20_000
+    cut_socket_after: int = 0
+    """Drop the connection of a socket after so many frames; 0 never."""
+    socket_is_mute: bool = False
+    """Events are lost on their way; pings and acknowledgements are not."""
     page_size: int = 60
     folder_page_size: int = 10
 

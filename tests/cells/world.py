@@ -15,7 +15,7 @@ from domain.capabilities import Capabilities
 from domain.ids import IdType, chat_id, parse_id_of
 from simulators import chatlogger, kodey, lexicon, open_webui, splox
 from simulators.control import Control
-from simulators.keys import KEYS, OPTIONS, PATHS
+from simulators.keys import KEYS, OPTIONS, PATHS, SESSIONS
 from simulators.serving import running
 from storage.local_table import CAPABILITIES as LOCAL
 from tests.cells.held import HELD, HeldChat, of_local
@@ -297,7 +297,7 @@ def source_table(
         "key": key or vendor.replace("_", "-"),
         "vendor": vendor,
         "base_url": url + PATHS.get(vendor, ""),
-        "credentials": KEYS[vendor],
+        "credentials": SESSIONS.get(vendor, KEYS[vendor]),  # with which the column is whole
         "options": given,
     }
     return "\n".join(["[[sources]]", *(f"{name} = {_toml(value)}" for name, value in fields.items())])

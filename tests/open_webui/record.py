@@ -1,8 +1,9 @@
 """Play the conversation against a real server and write down what it said.
 
-    OPEN_WEBUI_URL=… OPEN_WEBUI_API_KEY=… OPEN_WEBUI_USER_API_KEY=… python -m tests.open_webui.record
+    OPEN_WEBUI_URL=… OPEN_WEBUI_API_KEY=… OPEN_WEBUI_USER_API_KEY=… OPEN_WEBUI_USER_JWT=… python -m tests.open_webui.record
 
-writes `recorded_shapes.json` beside this file (ids, times and secrets replaced by what they are; one line for each step)
+writes `recorded_shapes.json` beside this file (ids, times and secrets replaced by what they are; one line for each step), `recorded_events.json`
+(what the server's Socket.IO tells)
 and the answers that the connectors' contract suite reads. Nothing of the vendor's pages is kept: HTML becomes one line.
 """
 
@@ -14,10 +15,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from tests.open_webui import on_the_socket
 from tests.open_webui.asking import Asking, Step
 from tests.open_webui.conversation import play
 
 SHAPES = Path(__file__).parent / "recorded_shapes.json"
+EVENTS = Path(__file__).parent / "recorded_events.json"
 ANSWERS = Path(__file__).parents[1] / "upstreams" / "answers" / "open_webui"
 _HTML = "<!doctype html>\n<html><body>The web app, shortened.</body></html>\n"
 
@@ -102,6 +105,11 @@ def write_shapes(asking: Asking) -> None:
     SHAPES.write_text("{\n" + ",\n".join(lines) + "\n}\n")
 
 
+def write_events(heard: dict[str, Any]) -> None:
+    lines = [f"{json.dumps(name)}: {json.dumps(said)}" for name, said in heard.items()]
+    EVENTS.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+
+
 def write_answers(asking: Asking, version: str) -> None:
     ANSWERS.mkdir(parents=True, exist_ok=True)
     steps = {step.name: step for step in asking.steps}
@@ -145,9 +153,13 @@ def main() -> int:
     try:
         url, key = os.environ["OPEN_WEBUI_URL"], os.environ["OPEN_WEBUI_API_KEY"]
         asking = Asking(url, key, os.environ["OPEN_WEBUI_USER_API_KEY"])
+        token = os.environ["OPEN_WEBUI_USER_JWT"]
     except KeyError as missing:
         print(f"Recording needs a real server: set {missing.args[0]}.", file=sys.stderr)  # noqa: T201
         return 1
+    listening = Asking(url, key, asking.user_key)
+    write_events(on_the_socket.play(listening, token))
+    listening.close()
     play(asking)
     asking.close()
     write_shapes(asking)

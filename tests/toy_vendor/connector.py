@@ -34,6 +34,7 @@ from upstreams.policy import VendorPolicy
 from upstreams.refusals import refuse, refused, refused_stream
 from upstreams.requests import Request, delete, get, post, segment
 from upstreams.truth import Meaning, Truth
+from upstreams.watching import POLLS_PER_MINUTE, watched_within
 
 # Capabilities
 
@@ -182,8 +183,8 @@ class ToySource:
 
     @property
     def capabilities(self) -> Capabilities:
-        """Toy's table."""
-        return CAPABILITIES
+        """Toy's table, and how often watching may ask."""
+        return watched_within(CAPABILITIES, self._source)
 
     def health(self) -> Health:
         """How Toy has been answering lately."""
@@ -330,7 +331,11 @@ def toy(clients: UpstreamClients) -> Connector:
             "required": ["api_key"],
             "additionalProperties": False,
         },
-        options_schema={"type": "object", "properties": {}, "additionalProperties": False},
+        options_schema={
+            "type": "object",
+            "properties": {"polls_per_minute": POLLS_PER_MINUTE},
+            "additionalProperties": False,
+        },
         create_chat_schema={
             "type": "object",
             "properties": {

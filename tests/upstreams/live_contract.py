@@ -4,26 +4,31 @@ Each asks the source's table what to expect, so no function knows a vendor. They
 can delete. `CHECKS` names them all; run one with `await check(subject)`.
 """
 
+import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
-from domain.capabilities import Capability, SupportLevel
+from domain.capabilities import Capability, NativeStream, SupportLevel
 from domain.errors import CapabilityMissing, GatewayError, InvalidArgument, NotFound
 from domain.paging import chat_key, sorted_chats
 from domain.records import CHAT_FIELDS, Chat, FolderRef, Message, MessageRole, MessageState
 from domain.source import (
     ChatSource,
+    ChatTouched,
     FirstMessage,
     FolderContents,
     MessageWindow,
     NewChat,
     NewMessage,
     Progress,
+    ReplyGrew,
     SearchRequest,
+    StreamOpened,
 )
 
 C = Capability
@@ -514,6 +519,42 @@ async def agents_have_ids(subject: Subject) -> None:
     assert agents is None or all(agent.native_id for agent in agents)
 
 
+async def stream_tells_when_there_is_something_to_read(subject: Subject) -> None:
+    source, stream = subject.source, subject.source.capabilities.stream
+    if stream is not NativeStream.SOURCE:
+        await raises(CapabilityMissing, lambda: anext(aiter(source.watch(None))))
+    if stream is NativeStream.NONE:
+        return
+    chat = await subject.new_chat("Watched")
+    watched = chat.native_id if stream is NativeStream.CHAT else None
+    async with asyncio.timeout(30), aclosing(source.watch(watched)) as notices:
+        assert await anext(notices) == StreamOpened()
+        (last, *_) = reversed(await said(subject, chat.native_id, "Is anybody listening?"))
+        assert last.reply is not None
+        async for notice in notices:
+            if isinstance(notice, ReplyGrew):
+                assert notice.reply.chat_id == chat.native_id
+                assert last.reply.text.startswith(notice.reply.text)
+            elif notice == ChatTouched(chat.native_id):
+                break
+
+
+async def row_changes_with_a_message_where_the_table_says_so(subject: Subject) -> None:
+    capabilities = subject.source.capabilities
+    if not capabilities.rows_tell_messages:
+        return
+    chat = await subject.new_chat("Told by its row")
+    before = await _row_of(subject, chat.native_id)
+    await asyncio.sleep(capabilities.clock_tick.total_seconds() * 1.1)  # within one tick two changes look like one
+    await said(subject, chat.native_id, "A new message")
+    assert await _row_of(subject, chat.native_id) != before
+
+
+async def _row_of(subject: Subject, chat_id: str) -> Chat:
+    pages = [page async for page in subject.source.drain_chats(frozenset())]
+    return next(row for page in pages for row in page.rows if row.native_id == chat_id)
+
+
 CHECKS: Sequence[Callable[[Subject], Awaitable[None]]] = (
     created_chat_reads_back,
     missing_chat_is_none,
@@ -538,6 +579,8 @@ CHECKS: Sequence[Callable[[Subject], Awaitable[None]]] = (
     what_it_cannot_do_is_refused,
     checks_pass,
     agents_have_ids,
+    stream_tells_when_there_is_something_to_read,
+    row_changes_with_a_message_where_the_table_says_so,
 )
 
 

@@ -12,8 +12,9 @@ from typing import Any
 import httpx
 import pytest
 
-from domain.capabilities import Capability, SupportLevel
+from domain.capabilities import Capability, NativeStream, SupportLevel
 from domain.errors import (
+    CapabilityMissing,
     GatewayError,
     NotFound,
     UnexpectedAnswer,
@@ -309,6 +310,24 @@ async def test_what_is_not_possible_makes_no_request(vendor: str) -> None:
     source, transport = faulty(vendor, lambda request: an_answer({}, 500))
     await what_it_cannot_do_is_refused(Subject(source))
     assert transport.requests == []
+
+
+async def test_what_has_no_stream_is_watched_by_no_request(vendor: str) -> None:
+    source, transport = faulty(vendor, lambda request: an_answer({}, 500))
+    assert source.capabilities.stream is not NativeStream.SOURCE
+    with pytest.raises(CapabilityMissing) as caught:
+        await first_of(source.watch(None))
+    assert caught.value.capability is Capability.LIVE_MESSAGES
+    assert transport.requests == []
+
+
+def test_watching_asks_no_more_often_than_the_option_says(vendor: str) -> None:
+    connector = connectors(UpstreamClients())[vendor]
+    assert connector.options_schema["properties"]["polls_per_minute"]["type"] == "integer"
+    options = {**example_of(connector.options_schema), "polls_per_minute": 7}
+    names = example_of(connector.credentials_schema) or [next(iter(connector.credentials_schema["properties"]))]
+    source = connector.connect(a_source(vendor, **options), dict.fromkeys(names, SECRET))
+    assert source.capabilities.polls_per_minute == 7
 
 
 async def test_making_a_source_makes_no_request_and_shows_no_secret(vendor: str) -> None:

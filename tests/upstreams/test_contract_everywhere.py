@@ -3,7 +3,7 @@
 A vendor that is added to the registry and to the simulators runs here without another line.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from simulators import chatlogger, kodey, lexicon, open_webui, splox
-from simulators.keys import KEYS, OPTIONS, PATHS
+from simulators.keys import KEYS, OPTIONS, PATHS, SESSIONS
 from simulators.serving import running
 from storage import local
 from storage.store import open_store
@@ -56,19 +56,24 @@ def test_every_vendor_of_the_registry_is_simulated() -> None:
     assert vendors == set(SIMULATED) == set(KEYS)
 
 
-@pytest.fixture(scope="module", params=[*SIMULATED, "local"])
-def place(request: pytest.FixtureRequest) -> Iterator[tuple[str, str]]:
-    """Vendor and address; the local store has none."""
+SIGNED_IN = {f"{vendor}, signed in": vendor for vendor in SESSIONS}
+"""Places where somebody's session takes the place of the key."""
+
+
+@pytest.fixture(scope="module", params=[*SIMULATED, *SIGNED_IN, "local"])
+def place(request: pytest.FixtureRequest) -> Iterator[tuple[str, str, Mapping[str, str]]]:
+    """Vendor, address and credentials; the local store has no others."""
     if request.param == "local":
-        yield "local", ""
+        yield "local", "", {}
         return
-    with running(SIMULATED[request.param](seed=False)) as url:
-        yield request.param, url
+    vendor = SIGNED_IN.get(request.param, request.param)
+    with running(SIMULATED[vendor](seed=False)) as url:
+        yield vendor, url, (SESSIONS if request.param in SIGNED_IN else KEYS)[vendor]
 
 
 @pytest.fixture
-async def subject(place: tuple[str, str], tmp_path: Path) -> AsyncIterator[Subject]:
-    vendor, url = place
+async def subject(place: tuple[str, str, Mapping[str, str]], tmp_path: Path) -> AsyncIterator[Subject]:
+    vendor, url, credentials = place
     async with AsyncExitStack() as stack:
         if vendor == "local":
             store = await stack.enter_async_context(open_store(f"sqlite:///{tmp_path / 'test.db'}"))
@@ -84,11 +89,11 @@ async def subject(place: tuple[str, str], tmp_path: Path) -> AsyncIterator[Subje
         stack.push_async_callback(clients.aclose)
         source = connectors(clients)[vendor].connect(
             a_source(vendor, url + PATHS.get(vendor, ""), **{**OPTIONS.get(vendor, {}), **QUOTAS.get(vendor, {})}),
-            KEYS[vendor],
+            credentials,
         )
         agent, slow = AGENTS.get(vendor, (None, None))
         found = Subject(
-            source, agent=agent, slow_agent=slow, secrets=list(KEYS[vendor].values()), **PECULIAR.get(vendor, {})
+            source, agent=agent, slow_agent=slow, secrets=list(credentials.values()), **PECULIAR.get(vendor, {})
         )
         yield found
         await found.clean_up()

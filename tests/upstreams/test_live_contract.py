@@ -15,20 +15,23 @@ pytestmark = [pytest.mark.anyio, pytest.mark.open_webui]
 
 URL = os.environ.get("OPEN_WEBUI_URL", "")
 KEYS = {
-    "administrator": os.environ.get("OPEN_WEBUI_API_KEY", ""),
-    "user": os.environ.get("OPEN_WEBUI_USER_API_KEY", ""),
+    "administrator": ("api_key", os.environ.get("OPEN_WEBUI_API_KEY", "")),
+    "user": ("api_key", os.environ.get("OPEN_WEBUI_USER_API_KEY", "")),
+    "user, signed in": ("jwt", os.environ.get("OPEN_WEBUI_USER_JWT", "")),
 }
 
 
 @pytest.fixture(params=sorted(KEYS))
 async def subject(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
-    """A source with the key of an administrator, then of an ordinary user. Its models are the first that the server lists, or as named in
+    """A source with the key of an administrator, then of an ordinary user, then with the user's session. Its models are the first that the server lists, or as named in
     `OPEN_WEBUI_MODEL` and `OPEN_WEBUI_SLOW_MODEL`."""
-    key = KEYS[str(request.param)]
+    name, key = KEYS[str(request.param)]
     if not URL or not key:
-        pytest.skip("OPEN_WEBUI_URL, OPEN_WEBUI_API_KEY and OPEN_WEBUI_USER_API_KEY name no server")
+        pytest.skip(
+            "OPEN_WEBUI_URL, OPEN_WEBUI_API_KEY, OPEN_WEBUI_USER_API_KEY and OPEN_WEBUI_USER_JWT name no server"
+        )
     clients = UpstreamClients(UpstreamSettings(allow_private_addresses=True))
-    source = connectors(clients)["open_webui"].connect(a_source("open_webui", URL), {"api_key": key})
+    source = connectors(clients)["open_webui"].connect(a_source("open_webui", URL), {name: key})
     models = [agent.native_id for agent in await source.list_agents() or ()]
     found = Subject(
         source,

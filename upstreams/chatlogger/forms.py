@@ -6,6 +6,7 @@ from typing import Any
 
 from domain.records import Source
 from upstreams.chatlogger.metadata import CHAT_METADATA, schema_of
+from upstreams.watching import POLLS_PER_MINUTE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +104,7 @@ OPTIONS_SCHEMA: Mapping[str, Any] = {
             "title": "Quota",
             "description": "Requests a minute at most. Left out: no bound, ChatLogger itself has none.",
         },
+        "polls_per_minute": POLLS_PER_MINUTE,
     },
     "additionalProperties": False,
     "examples": [{"slug": "acme"}],

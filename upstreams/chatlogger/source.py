@@ -20,6 +20,7 @@ from upstreams.chatlogger.writing import check_message, check_new_chat, owner_of
 from upstreams.http import UpstreamClients
 from upstreams.json_reading import as_object
 from upstreams.refusals import refuse, refused, refused_stream
+from upstreams.watching import watched_within
 
 C = Capability
 
@@ -51,7 +52,8 @@ class ChatLoggerSource:
             prefix=self._options.path_prefix,
         )
         self._reader = Reader(self._client, self._access, source)
-        self._capabilities = table_of(has_login=self._access.has_login, has_key=self._access.has_key)
+        table = table_of(has_login=self._access.has_login, has_key=self._access.has_key)
+        self._capabilities = watched_within(table, source, quota=self._options.requests_per_minute)
 
     @property
     def source(self) -> Source:

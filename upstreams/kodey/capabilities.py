@@ -21,6 +21,8 @@ from domain.capabilities import Capabilities, Capability, emulated, native, over
 C = Capability
 ROW_FIELDS = frozenset(["owner", "agent", "created_at"])
 FULL_FIELDS = frozenset(["agent", "created_at", "raw"])
+PUBLISHABLE_KEY_QUOTA, SECRET_KEY_QUOTA = 100, 1000
+"""Requests a minute."""
 
 CAPABILITIES = Capabilities(
     support={
@@ -47,12 +49,13 @@ CAPABILITIES = Capabilities(
         C.MARK_CHAT_READ: overlay(),
         C.SHARE_CHAT: unsupported("Kodey has no call for it."),
         C.SEARCH: emulated("Searched in the gateway's own index of what it has seen."),
-        C.LIVE_MESSAGES: emulated("Noticed when it is read; nothing watches it yet."),
-        C.LIVE_CHANGES: emulated("Noticed when it is read; only deletions, Kodey has no edits and no titles."),
+        C.LIVE_MESSAGES: emulated("By polling each watched chat, with half of the quota at most."),
+        C.LIVE_CHANGES: emulated("By polling; only deletions, Kodey has no edits and no titles."),
     },
     native_orders=(),
     row_fields=ROW_FIELDS,
     version_fields=("title", "agent", "created_at"),
     always_replies=True,
     replies_late=True,
+    polls_per_minute=SECRET_KEY_QUOTA // 2,
 )

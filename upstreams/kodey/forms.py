@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from upstreams.watching import POLLS_PER_MINUTE
+
 CREDENTIALS_SCHEMA: Mapping[str, Any] = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
     "type": "object",
@@ -47,6 +49,7 @@ OPTIONS_SCHEMA: Mapping[str, Any] = {
             "title": "Quota",
             "description": "Requests a minute. Left out: 100 for a publishable key, 1000 for others.",
         },
+        "polls_per_minute": POLLS_PER_MINUTE,
     },
     "additionalProperties": False,
 }

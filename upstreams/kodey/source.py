@@ -32,7 +32,7 @@ from domain.source import (
 from upstreams.client import UpstreamClient
 from upstreams.http import UpstreamClients
 from upstreams.json_reading import as_object, rows
-from upstreams.kodey.capabilities import CAPABILITIES
+from upstreams.kodey.capabilities import CAPABILITIES, PUBLISHABLE_KEY_QUOTA, SECRET_KEY_QUOTA
 from upstreams.kodey.errors import POLICY
 from upstreams.kodey.forms import CREATE_CHAT_SCHEMA, CREDENTIALS_SCHEMA, OPTIONS_SCHEMA
 from upstreams.kodey.mapping import (
@@ -53,6 +53,7 @@ from upstreams.kodey.requests import (
     send_message_request,
 )
 from upstreams.refusals import refuse, refused, refused_stream
+from upstreams.watching import watched_within
 
 C = Capability
 
@@ -62,17 +63,19 @@ class KodeySource:
 
     def __init__(self, clients: UpstreamClients, source: Source, credentials: Mapping[str, str]) -> None:
         key = credentials.get("api_key", "")
-        default_quota = 100 if key.startswith("pk_") else 1000
+        default_quota = PUBLISHABLE_KEY_QUOTA if key.startswith("pk_") else SECRET_KEY_QUOTA
+        quota = float(source.options.get("requests_per_minute", default_quota))
         self._source = source
         self._clock = clients.clock
         self._reply_seconds = float(source.options.get("reply_timeout_seconds", 120))
+        self._capabilities = watched_within(CAPABILITIES, source, quota=quota)
         self._team_id: str | None = None
         self._client: UpstreamClient = clients.client(
             source,
             headers={"x-api-key": key},
             secrets=[key],
             policy=POLICY,
-            per_minute=float(source.options.get("requests_per_minute", default_quota)),
+            per_minute=quota,
         )
 
     @property
@@ -82,8 +85,8 @@ class KodeySource:
 
     @property
     def capabilities(self) -> Capabilities:
-        """Kodey's table."""
-        return CAPABILITIES
+        """Kodey's table, with what is left of the key's quota for watching."""
+        return self._capabilities
 
     def health(self) -> Health:
         """How Kodey has been answering lately."""

@@ -71,14 +71,15 @@ CAPABILITIES = Capabilities(
         C.SHARE_CHAT: unsupported("Lexicon has no call for it."),
         C.SEARCH: emulated("Searched in the gateway's own index of what it has seen."),
         C.LIVE_MESSAGES: emulated(
-            "Noticed when it is read; an open socket would keep everybody from deleting the chat."
+            "By polling the list, which tells the newest message; an open socket would keep everybody from deleting the chat."
         ),
-        C.LIVE_CHANGES: emulated("Noticed when it is read; only deletions, Lexicon has no edits."),
+        C.LIVE_CHANGES: emulated("By polling; only deletions, Lexicon has no edits."),
     },
     native_orders=(CREATED_DESC, CREATED_ASC),
     row_fields=ROW_FIELDS,
     version_fields=("title", "metadata", "created_at"),
     max_page=MESSAGE_ROWS,
     always_replies=True,
+    rows_tell_messages=True,  # `last_message_at` and `message_count`
     clock_tick=timedelta(seconds=1),
 )

@@ -6,6 +6,7 @@ from typing import Any
 
 from domain.errors import InvalidArgument
 from domain.records import Source
+from upstreams.watching import POLLS_PER_MINUTE
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 _USER_ID = {"type": "string", "minLength": 1, "maxLength": 360, "pattern": "^[!-~]+( [!-~]+)*$"}
@@ -58,6 +59,7 @@ OPTIONS_SCHEMA: Mapping[str, Any] = {
             "title": "Quota",
             "description": "Requests a minute at most. Left out: no bound, Lexicon documents none.",
         },
+        "polls_per_minute": POLLS_PER_MINUTE,
     },
     "anyOf": [{"required": ["user_ids"]}, {"required": ["user_id"]}],
     "additionalProperties": False,

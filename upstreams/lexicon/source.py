@@ -20,6 +20,7 @@ from upstreams.lexicon.mapping import chat_from_json
 from upstreams.lexicon.requests import create_chat_request, delete_chat_request
 from upstreams.redaction import Redactor
 from upstreams.refusals import refuse, refused, refused_stream
+from upstreams.watching import watched_within
 
 C = Capability
 _NOBODY = "00000000-0000-0000-0000-000000000000"
@@ -36,7 +37,9 @@ class LexiconSource:
         self._clock = clients.clock
         self._options = Options.of(source)
         self._timeout = clients.settings.timeout_seconds
-        self._capabilities = capabilities_of(self._options)
+        self._capabilities = watched_within(
+            capabilities_of(self._options), source, quota=self._options.requests_per_minute
+        )
         self._client = clients.client(
             source,
             headers={"X-API-Key": key},
@@ -219,7 +222,8 @@ def capabilities_of(options: Options) -> Capabilities:
     if options.user_ids:
         return replace(CAPABILITIES, native_orders=())
     no_list = unsupported("Lexicon lists chats per user, and the option `user_ids` names none.")
-    return replace(CAPABILITIES, native_orders=(), support={**CAPABILITIES.support, C.LIST_CHATS: no_list})
+    support = {**CAPABILITIES.support, C.LIST_CHATS: no_list}
+    return replace(CAPABILITIES, native_orders=(), rows_tell_messages=False, support=support)
 
 
 def _check_message(new: NewMessage) -> None:

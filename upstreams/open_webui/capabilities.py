@@ -24,9 +24,15 @@ Quirks:
 - Names of folders are compared without case; a parent that does not exist is accepted (observed), so it is looked up before.
 - `GET /folders/` repairs orphaned folders: a reading that writes (observed). The shared client never runs it twice at once.
 - An empty search is a 500 (observed); words like `tag:x` or `archived:true` in the text filter (observed).
-- A title cannot be emptied: null is 400 (observed). Renaming and tags do not move `updated_at` (observed).
+- A title cannot be emptied: null is 400 (observed). Renaming and tags do not move `updated_at` (observed); messages do, when they begin and
+  when they end (observed).
+- Socket.IO takes the transport `websocket` alone, and any token: only the acknowledgement of `user-join` tells whether it is one, and an API key never
+  is (observed). Nothing is told of what REST calls create, rename, pin, archive, tag, file or delete (observed): only replies and edits of messages are.
+- Deltas have no number and no beginning: `chat:active` says when a reply begins (observed). Calls that wait for the answer have no `chat:active`
+  (observed), so the words of such a reply are not told, only that it has ended.
 """
 
+from dataclasses import replace
 from datetime import timedelta
 
 from domain.capabilities import (
@@ -34,6 +40,7 @@ from domain.capabilities import (
     Capability,
     ChatOrder,
     ChatOrderField,
+    NativeStream,
     emulated,
     native,
     overlay,
@@ -59,7 +66,9 @@ CAPABILITIES = Capabilities(
         C.READ_MESSAGE: emulated("Found in the tree."),
         C.SEND_MESSAGE: native(),
         C.GENERATE_REPLY: native(),
-        C.STREAM_REPLY: emulated("The reply's text is read as it grows."),
+        C.STREAM_REPLY: native(
+            "With a session token word by word over the server's socket; with an API key the text is read as it grows."
+        ),
         C.STOP_REPLY: native("Stops every reply under way in the chat."),
         C.REGENERATE_REPLY: native("A sibling in the tree."),
         C.EDIT_MESSAGE: native(),
@@ -71,8 +80,13 @@ CAPABILITIES = Capabilities(
         C.MARK_CHAT_READ: overlay("Open WebUI's own marks belong to the account of the credentials."),
         C.SHARE_CHAT: native("A snapshot; sharing again renews it under the same link."),
         C.SEARCH: native("Finds chats; archived ones only with `archived:true` in the text."),
-        C.LIVE_MESSAGES: emulated("Noticed when it is read; nothing watches it yet."),
-        C.LIVE_CHANGES: emulated("Noticed when it is read; nothing watches it yet."),
+        C.LIVE_MESSAGES: native(
+            "With a session token the server's socket tells every reply that its models write; anything else, and all with an API key, "
+            "is found by polling the list."
+        ),
+        C.LIVE_CHANGES: emulated(
+            "By polling the list, which shows that messages of a chat were edited or deleted, and new titles; tags in a slow pass over all chats."
+        ),
     },
     native_orders=(UPDATED_DESC,),
     row_fields=ROW_FIELDS,
@@ -80,5 +94,20 @@ CAPABILITIES = Capabilities(
     has_folders=True,
     takes_message_ids=True,
     absence_proves_not_sent=True,  # sent again under the same ids, it is the same message or a 409
+    stream=NativeStream.SOURCE,
+    rows_tell_messages=True,  # `updated_at` moves with each message that begins, ends, is edited or deleted
     clock_tick=timedelta(seconds=1),
 )
+"""What a session token can."""
+
+_BY_POLLING = {
+    C.STREAM_REPLY: emulated("The reply's text is read as it grows; a session token brings it word by word."),
+    C.LIVE_MESSAGES: emulated("By polling the list; a session token brings the server's own stream."),
+}
+
+
+def table_of(*, has_session: bool) -> Capabilities:
+    """What a source can whose credentials are a session token, or an API key, which the server's socket takes and tells nothing."""
+    if has_session:
+        return CAPABILITIES
+    return replace(CAPABILITIES, stream=NativeStream.NONE, support={**CAPABILITIES.support, **_BY_POLLING})

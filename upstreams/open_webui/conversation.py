@@ -1,6 +1,7 @@
 """Messages that are sent, answered, stopped, edited and deleted in the chats of an Open WebUI."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
 from typing import Any
 
 from domain.errors import InvalidArgument, NotFound, UnexpectedAnswer
@@ -10,6 +11,7 @@ from domain.tree import branch_path
 from upstreams.clock import Clock
 from upstreams.open_webui import requests
 from upstreams.open_webui.access import Access
+from upstreams.open_webui.ears import DeafEar, Ear, Ears
 from upstreams.open_webui.forms import Options
 from upstreams.open_webui.reading import FullChat, Reader, accepted, after_a_write, task_ids
 from upstreams.open_webui.replies import Follower
@@ -21,12 +23,15 @@ _STOPPING_SECONDS = 10.0
 class Conversation:
     """The turns of the chats of one source."""
 
-    def __init__(self, reader: Reader, access: Access, source: Source, clock: Clock, options: Options) -> None:
+    def __init__(
+        self, reader: Reader, access: Access, source: Source, clock: Clock, options: Options, *, ears: Ears
+    ) -> None:
         self._reader = reader
         self._access = access
         self._source = source
         self._clock = clock
         self._options = options
+        self._ears = ears
         self._prefix = options.path_prefix
 
     async def send(self, new: NewMessage) -> AsyncIterator[Progress]:
@@ -47,8 +52,9 @@ class Conversation:
         turn = entry(
             new.id, new.parent_id, "user", new.text, now_seconds=self._now_seconds(), model=model, metadata=new.metadata
         )
-        async for progress in self._answered(new.chat_id, turn, new.reply_id, model):
-            yield progress
+        async with aclosing(self._answered(new.chat_id, turn, new.reply_id, model)) as steps:
+            async for progress in steps:
+                yield progress
 
     async def regenerate(
         self, chat_id: str, message_id: str, *, reply_id: str, model: str | None
@@ -66,13 +72,15 @@ class Conversation:
         turn = entry(
             question.native_id, question.parent_id, "user", question.text, now_seconds=self._now_seconds(), model=chosen
         )
-        async for progress in self._answered(chat_id, turn, reply_id, chosen):
-            yield progress
+        async with aclosing(self._answered(chat_id, turn, reply_id, chosen)) as steps:
+            async for progress in steps:
+                yield progress
 
     async def follow(self, chat_id: str, message_id: str) -> AsyncIterator[Message]:
         """Go on reading a reply until it is final."""
-        async for known in self._follower(chat_id, self._options.reply_timeout_seconds).follow(message_id):
-            yield known[message_id]
+        async with self._ears.on(chat_id) as ear:
+            async for known in self._follower(chat_id, self._options.reply_timeout_seconds, ear).follow(message_id):
+                yield known[message_id]
 
     async def stop(self, chat_id: str, message_id: str) -> Message | None:
         """Stop what runs in the chat, and wait until the reply says so."""
@@ -86,7 +94,9 @@ class Conversation:
             await self._access.send(requests.stop_tasks(chat_id))
         except (NotFound, UnexpectedAnswer):
             await self._stop_each(chat_id)  # older releases have no such route
-        async for known in self._follower(chat_id, _STOPPING_SECONDS).follow(message_id):
+        # Without the stream, which would have to be opened for this alone.
+        ear = DeafEar(self._clock)
+        async for known in self._follower(chat_id, _STOPPING_SECONDS, ear).follow(message_id):
             reply = known[message_id]
         return reply
 
@@ -113,7 +123,9 @@ class Conversation:
         request = requests.update_chat(self._prefix, new.chat_id, history, operation="append_message")
         return _existing(self._reader.full(await self._access.send(request)), new.id)
 
-    async def _answered(self, chat_id: str, turn: dict[str, Any], reply_id: str, model: str) -> AsyncIterator[Progress]:
+    async def _answered(
+        self, chat_id: str, turn: dict[str, Any], reply_id: str, model: str
+    ) -> AsyncGenerator[Progress, None]:
         body = requests.completion_body(
             chat_id=chat_id,
             model=model,
@@ -123,12 +135,13 @@ class Conversation:
             session_id=f"switchboard-{reply_id}",
             prompt=[{"role": "user", "content": turn["content"]}],
         )
-        await self._reader.ask(requests.complete(body), accepted)
-        with after_a_write():
-            async for known in self._follower(chat_id, self._options.reply_timeout_seconds).follow(reply_id):
-                yield Progress(known.get(turn["id"]), known[reply_id])
+        async with self._ears.on(chat_id) as ear:  # before anything is said, so that no word is missed
+            await self._reader.ask(requests.complete(body), accepted)
+            with after_a_write():
+                async for known in self._follower(chat_id, self._options.reply_timeout_seconds, ear).follow(reply_id):
+                    yield Progress(known.get(turn["id"]), known[reply_id])
 
-    def _follower(self, chat_id: str, timeout_seconds: float) -> Follower:
+    def _follower(self, chat_id: str, timeout_seconds: float, ear: Ear) -> Follower:
         async def is_running() -> bool:
             return bool(await self._reader.ask(requests.list_tasks(chat_id), task_ids))
 
@@ -140,6 +153,7 @@ class Conversation:
             self._clock,
             read=read,
             is_running=is_running,
+            ear=ear,
             longest_pause_seconds=self._options.reply_poll_seconds,
             timeout_seconds=timeout_seconds,
         )

@@ -27,7 +27,12 @@ _WRITES_TO_CHATS = frozenset(
 _IN_FOLDERS = frozenset(["create_folder", "update_folder", "move_folder"])
 _FOLDER = ("folderId",)
 
+_NO_SOCKET = "Check that the server has its WebSocket support on (`ENABLE_WEBSOCKET_SUPPORT`), and that a proxy in front of it passes `/ws/socket.io` on."
+_SOCKET = frozenset(["open_socket"])
+
 TRUTHS = (
+    Truth(Meaning.CHANGED, (100, 400), _NO_SOCKET, _SOCKET),
+    Truth(Meaning.CHANGED, (404, 428), _NO_SOCKET, _SOCKET),
     # 401 is what it says only sometimes.
     Truth(Meaning.NOT_FOUND, (401, 401), _GONE, pattern=r"could not find"),
     Truth(Meaning.NOT_FOUND, (401, 401), _GONE, _WRITES_TO_CHATS, pattern=r"permission|something went wrong"),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from domain.records import Source
+from upstreams.watching import POLLS_PER_MINUTE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +51,7 @@ CREDENTIALS_SCHEMA: Mapping[str, Any] = {
         "jwt": {
             "type": "string",
             "title": "Session token",
-            "description": "A user's session token, in place of an API key. It expires (28 days by default).",
+            "description": "A user's session token, in place of an API key. It expires (28 days by default). With it the server tells by itself what it writes.",
             "minLength": 1,
             "format": "password",
         },
@@ -97,6 +98,7 @@ OPTIONS_SCHEMA: Mapping[str, Any] = {
             "title": "Quota",
             "description": "Requests a minute at most. Left out: no bound, Open WebUI itself has none.",
         },
+        "polls_per_minute": POLLS_PER_MINUTE,
     },
     "additionalProperties": False,
 }

@@ -1,7 +1,11 @@
-"""Following a reply that is being written, by reading its chat again and again.
+"""Following a reply that is being written: its words by the server's stream where that is open, else by reading its chat again and again.
 
     completion accepted ──▶ read the chat ──▶ … the text grows … ──▶ COMPLETE | FAILED | CANCELLED
-                                 ▲ after 0.15 s while it grows, up to `reply_poll_seconds` while it does not
+                                 ▲ after 0.15 s while it grows, up to `reply_poll_seconds` while it does not;
+                                   where the stream tells its words: when it says that something else happened, and every 5 s
+
+What is final is what a reading shows. A stream that tells nothing of the reply, because it was joined in the middle or has ended, changes nothing
+about the readings.
 
 A reply that stays silent is looked for among the chat's tasks: when there is none and the reply is still not done, nobody writes it
 any more, for example because the server was started anew, and it is FAILED.
@@ -12,16 +16,19 @@ from dataclasses import replace
 
 from domain.errors import NotFound, UpstreamError, UpstreamTimeout
 from domain.records import Message, MessageState, Source
+from domain.source import ReplyGrew
 from upstreams.clock import Clock
+from upstreams.open_webui.ears import Ear
 from upstreams.open_webui.reading import FullChat
 
 _FIRST_PAUSE_SECONDS = 0.15
 _SILENCE_SECONDS = 5.0
+_TOLD_PAUSE_SECONDS = 5.0
 _MOST_MISSES = 8
 
 
 class Follower:
-    """Follows one reply. `read` gives the chat's messages, `is_running` whether any task of the chat is under way."""
+    """Follows one reply. `read` gives the chat's messages, `is_running` whether any task of the chat is under way, `ear` hears of the chat."""
 
     def __init__(
         self,
@@ -30,6 +37,7 @@ class Follower:
         *,
         read: Callable[[], Awaitable[FullChat]],
         is_running: Callable[[], Awaitable[bool]],
+        ear: Ear,
         longest_pause_seconds: float,
         timeout_seconds: float,
     ) -> None:
@@ -37,6 +45,8 @@ class Follower:
         self._clock = clock
         self._read = read
         self._is_running = is_running
+        self._ear = ear
+        self._is_told = False
         self._longest_pause = longest_pause_seconds
         self._deadline = clock.monotonic() + timeout_seconds
         self._changed_at = clock.monotonic()
@@ -48,8 +58,8 @@ class Follower:
         pause = _FIRST_PAUSE_SECONDS
         async for known in self._readings(reply_id):
             reply = known[reply_id]
-            if not reply.state.is_final and self._is_abandoned:
-                reply = replace(reply, state=MessageState.FAILED)
+            if not reply.state.is_final:
+                reply = replace(reply, state=MessageState.FAILED) if self._is_abandoned else _no_shorter(reply, last)
             if reply != last:
                 last, pause = reply, _FIRST_PAUSE_SECONDS
                 self._changed_at = self._clock.monotonic()
@@ -58,8 +68,32 @@ class Follower:
                 return
             await self._look_for_task()
             self._check_deadline()
-            await self._clock.sleep(pause)
+            async for words in self._words(reply, pause):
+                last = replace(reply, text=words)
+                yield {**known, reply_id: last}
             pause = min(pause * 1.5, max(self._longest_pause, _FIRST_PAUSE_SECONDS))
+
+    async def _words(self, reply: Message, pause: float) -> AsyncIterator[str]:
+        """All words so far, each time that the stream tells more of them, until it is time to read again."""
+        said = reply.text
+        is_told = self._is_told or (self._ear.is_open and not said)
+        left = _TOLD_PAUSE_SECONDS if is_told else pause
+        until = self._clock.monotonic() + left
+        while left > 0:
+            notice = await self._ear.next(within_seconds=left)
+            left = until - self._clock.monotonic()
+            self._is_told = self._is_told and self._ear.is_open
+            if not isinstance(notice, ReplyGrew):
+                return
+            words = notice.reply.text
+            if notice.reply.native_id != reply.native_id or said.startswith(words):
+                continue
+            said, self._is_told = words, True
+            self._changed_at = self._clock.monotonic()
+            left = _TOLD_PAUSE_SECONDS
+            until = self._changed_at + left
+            yield words
+            self._check_deadline()
 
     async def _readings(self, reply_id: str) -> AsyncIterator[dict[str, Message]]:
         """Readings that show the reply. A few that fail or do not show it yet are borne."""
@@ -99,3 +133,9 @@ class Follower:
                 source_id=self._source.id,
                 operation="follow_reply",
             )
+
+
+def _no_shorter(reply: Message, last: Message | None) -> Message:
+    """A reading may be older than what the stream has told already."""
+    is_behind = last is not None and len(last.text) > len(reply.text) and last.text.startswith(reply.text)
+    return replace(reply, text=last.text) if last is not None and is_behind else reply

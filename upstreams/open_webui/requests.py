@@ -15,6 +15,11 @@ def version() -> Request:
     return get("read_version", "/api/version")
 
 
+def open_socket() -> Request:
+    """The server's Socket.IO, which takes no other transport."""
+    return get("open_socket", "/ws/socket.io/", {"EIO": 4, "transport": "websocket"})
+
+
 def session(prefix: str) -> Request:
     """Who is signed in; for session tokens only, API keys are refused."""
     return get("read_session", f"{prefix}/auths/")

@@ -1,6 +1,7 @@
 """An Open WebUI as a source of chats."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
 from typing import Any
 
 from domain.capabilities import Capabilities, Capability, ChatOrder
@@ -32,6 +33,7 @@ from domain.source import (
     MessageWindow,
     NewChat,
     NewMessage,
+    Notice,
     Progress,
     SearchRequest,
     Skipped,
@@ -41,16 +43,19 @@ from upstreams.http import UpstreamClients
 from upstreams.json_reading import as_list, as_object, rows
 from upstreams.open_webui import requests
 from upstreams.open_webui.access import Access
-from upstreams.open_webui.capabilities import CAPABILITIES, PAGE_ROWS
+from upstreams.open_webui.capabilities import CAPABILITIES, PAGE_ROWS, table_of
 from upstreams.open_webui.chats import agents_from_json, folder_from_json, hits_from_json
 from upstreams.open_webui.conversation import Conversation
+from upstreams.open_webui.ears import Ears
 from upstreams.open_webui.errors import POLICY
 from upstreams.open_webui.folders import check_parent
 from upstreams.open_webui.forms import CREATE_CHAT_SCHEMA, CREDENTIALS_SCHEMA, OPTIONS_SCHEMA, Options
+from upstreams.open_webui.live import Live
 from upstreams.open_webui.reading import FullChat, Reader, after_a_write, page_number
 from upstreams.open_webui.writing import chat_body, tag_ids
-from upstreams.refusals import refused_stream
+from upstreams.refusals import refuse
 from upstreams.requests import Request
+from upstreams.watching import watched_within
 
 _LOOKED_THROUGH = 5
 
@@ -72,15 +77,21 @@ class OpenWebUISource:
             policy=POLICY,
             per_minute=options.requests_per_minute,
         )
+        has_session = "api_key" not in credentials and not token.startswith("sk-")
         self._access = Access(
-            self._client,
-            source,
-            prefix=self._prefix,
-            has_session="api_key" not in credentials,
-            all_users=options.all_users,
+            self._client, source, prefix=self._prefix, has_session=has_session, all_users=options.all_users
         )
+        self._capabilities = watched_within(
+            table_of(has_session=has_session), source, quota=options.requests_per_minute
+        )
+        self._live: Live | None = None
+        if has_session:
+            seconds = clients.settings.timeout_seconds
+            self._live = Live(self._client, self._access, source, token, timeout_seconds=seconds)
         self._reader = Reader(self._client, self._access, source, self._clock, self._prefix)
-        self._conversation = Conversation(self._reader, self._access, source, self._clock, options)
+        self._conversation = Conversation(
+            self._reader, self._access, source, self._clock, options, ears=Ears(self._live, self._clock)
+        )
 
     @property
     def source(self) -> Source:
@@ -89,15 +100,17 @@ class OpenWebUISource:
 
     @property
     def capabilities(self) -> Capabilities:
-        """Open WebUI's table."""
-        return CAPABILITIES
+        """Open WebUI's table, as far as the credentials reach."""
+        return self._capabilities
 
     def health(self) -> Health:
         """How it has been answering lately."""
         return self._client.health()
 
     async def aclose(self) -> None:
-        """Nothing of its own to close."""
+        """End the server's stream, whoever watches."""
+        if self._live is not None:
+            await self._live.aclose()
 
     # Reading
 
@@ -275,7 +288,13 @@ class OpenWebUISource:
         """Go on reading a reply until it is final."""
         return self._conversation.follow(chat_id, message_id)
 
-    watch = refused_stream(Capability.LIVE_MESSAGES)
+    async def watch(self, chat_id: str | None) -> AsyncIterator[Notice]:
+        """Follow what the server tells of the account's chats."""
+        if self._live is None or chat_id is not None:
+            refuse(self, Capability.LIVE_MESSAGES)
+        async with aclosing(self._live.watch()) as notices:
+            async for notice in notices:
+                yield notice
 
     async def stop_reply(self, chat_id: str, message_id: str) -> Message | None:
         """Stop what runs in the chat, and wait until the reply says so."""

@@ -18,11 +18,16 @@ Quirks, each with its source:
 - 400 on a run is "invalid or unauthorized" (`openapi.json`).
 - Both event streams have `data:` lines alone, `keepalive` every 3 s, two families of frames, no position to come back to, and end after 30 minutes
   (`listen-…`, SDK). Words are on the chat's stream, the state of a run on its own.
+- Words (`text_delta`) name no message (SDK), so they cannot be told on as those of one. A message comes into a chat by a run alone, there is no
+  other call for it (`openapi.json`), and a chat's stream tells of its runs: so it tells of every message, if not which.
+- Whether a message moves a chat's `updated_at` is not told, and times are shown in whole seconds (`create-chat`).
 - Deleting a chat leaves its messages, so they are deleted first (`delete-chat`).
 - A message's `status` is `{type, reason}` without a list of values (`openapi.json`).
 """
 
-from domain.capabilities import Capabilities, Capability, emulated, native, overlay, unsupported
+from datetime import timedelta
+
+from domain.capabilities import Capabilities, Capability, NativeStream, emulated, native, overlay, unsupported
 
 C = Capability
 CHAT_FIELDS_TOLD = frozenset(["title", "owner", "agent", "metadata", "created_at", "updated_at", "raw"])
@@ -53,8 +58,10 @@ CAPABILITIES = Capabilities(
         C.MARK_CHAT_READ: overlay(),
         C.SHARE_CHAT: unsupported("Splox has no call for it; `raw` shows whether a chat is public."),
         C.SEARCH: emulated("Searched in the gateway's own index of what it has seen."),
-        C.LIVE_MESSAGES: emulated("Noticed when it is read; nothing watches it yet."),
-        C.LIVE_CHANGES: emulated("Noticed when it is read; nothing watches it yet."),
+        C.LIVE_MESSAGES: native("The stream of each watched chat says that there is something to read."),
+        C.LIVE_CHANGES: emulated(
+            "Renamed and deleted chats by polling the lists; a cleared history by reading the chat."
+        ),
     },
     native_orders=(),
     row_fields=CHAT_FIELDS_TOLD,
@@ -62,4 +69,7 @@ CAPABILITIES = Capabilities(
     max_page=PAGE_MESSAGES,
     always_replies=True,
     tells_endings=False,  # a message's `status` may be null
+    stream=NativeStream.CHAT,
+    stream_tells_messages=True,
+    clock_tick=timedelta(seconds=1),
 )

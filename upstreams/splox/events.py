@@ -28,14 +28,16 @@ _HINTS: Mapping[str, MessageState | None] = {
 class FrameReader:
     """Lines of a stream to frames. A frame is complete when its data is JSON: one line usually, several where they were folded as the standard allows."""
 
+    garbled: int = 0
+    """How often data came that never became a frame."""
     _pending: list[bytes] = field(default_factory=list)
 
     def feed(self, line: bytes) -> Mapping[str, Any] | None:
         """The frame that a line completes, None when it completes none."""
         line = line.rstrip(b"\r")
         if not line.startswith(b"data:"):
-            if not line:
-                self._pending.clear()
+            if not line and self._pending:
+                self._give_up()
             return None
         data = line[5:].strip()
         for tried in (data, b"\n".join([*self._pending, data])):
@@ -43,9 +45,16 @@ class FrameReader:
             if frame is not None:
                 self._pending.clear()
                 return frame
-        if data != _KEEPALIVE and sum(map(len, self._pending)) + len(data) <= _MOST_PENDING_BYTES:
-            self._pending.append(data)
+        if data == _KEEPALIVE:
+            return None
+        self._pending.append(data)
+        if sum(map(len, self._pending)) > _MOST_PENDING_BYTES:
+            self._give_up()
         return None
+
+    def _give_up(self) -> None:
+        self._pending.clear()
+        self.garbled += 1
 
 
 def _frame(data: bytes) -> Mapping[str, Any] | None:

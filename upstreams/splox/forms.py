@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from domain.records import Source
+from upstreams.watching import POLLS_PER_MINUTE
 
 CREATED_TYPE = "api"
 """The type with which chats are created."""
@@ -131,6 +132,7 @@ OPTIONS_SCHEMA: Mapping[str, Any] = {
             "title": "Quota",
             "description": "How many messages may be sent in a minute.",
         },
+        "polls_per_minute": POLLS_PER_MINUTE,
     },
     "additionalProperties": False,
 }

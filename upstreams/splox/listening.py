@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +9,7 @@ from domain.errors import GatewayError
 from upstreams.client import UpstreamClient
 from upstreams.clock import Clock
 from upstreams.requests import Request
-from upstreams.splox.events import FrameReader
+from upstreams.splox.streaming import frames_of
 
 _MOST_WAITING = 1000
 
@@ -72,13 +71,11 @@ class Ears:
         return stream
 
     async def _listen(self, request: Request, opened: asyncio.Event) -> None:
-        reader = FrameReader()
         try:
-            async with aclosing(self._client.lines(request, opened)) as lines:
-                async for line in lines:
-                    frame = reader.feed(line)
-                    if frame is not None:
-                        await self._heard.put(Heard(request.operation, frame))
+            async with frames_of(self._client, request) as frames:
+                opened.set()
+                async for frame in frames:
+                    await self._heard.put(Heard(request.operation, frame))
         except GatewayError:
             # A stream is one of two ways to hear of a run; whoever listens asks for its state instead.
             pass

@@ -17,7 +17,17 @@ from domain.errors import (
     UpstreamUnauthorized,
 )
 from domain.records import Account, AccountKind, Agent, Chat, Check, Folder, Health, Message, MessageRole, Source
-from domain.source import ChatSource, Connector, MessagesRead, MessageWindow, NewChat, NewMessage, Progress, SourcePage
+from domain.source import (
+    ChatSource,
+    Connector,
+    MessagesRead,
+    MessageWindow,
+    NewChat,
+    NewMessage,
+    Notice,
+    Progress,
+    SourcePage,
+)
 from upstreams.client import UpstreamClient
 from upstreams.http import UpstreamClients
 from upstreams.json_reading import as_object
@@ -29,7 +39,9 @@ from upstreams.splox.forms import CREATE_CHAT_SCHEMA, CREDENTIALS_SCHEMA, OPTION
 from upstreams.splox.history import EndlessHistory, History, HistoryPage, page_from_json
 from upstreams.splox.mapping import chat_from_json, chats_from_json
 from upstreams.splox.runs import Runs
+from upstreams.splox.watching import watch_chat
 from upstreams.splox.workflows import Route, Workflows
+from upstreams.watching import watched_within
 
 C = Capability
 T = TypeVar("T")
@@ -44,6 +56,7 @@ class SploxSource:
         options = Options.of(source)
         self._source = source
         self._options = options
+        self._capabilities = watched_within(CAPABILITIES, source)
         self._user_id: str | None = None
         self._client: UpstreamClient = clients.client(
             source,
@@ -66,7 +79,7 @@ class SploxSource:
     @property
     def capabilities(self) -> Capabilities:
         """Splox's table."""
-        return CAPABILITIES
+        return self._capabilities
 
     def health(self) -> Health:
         """How Splox has been answering lately."""
@@ -208,6 +221,14 @@ class SploxSource:
         except NotFound:
             return None
 
+    async def watch(self, chat_id: str | None) -> AsyncIterator[Notice]:
+        """Follow the stream of a chat. Splox closes it after half an hour."""
+        if chat_id is None:
+            refuse(self, C.LIVE_MESSAGES)  # there is no stream for all chats
+        async with aclosing(watch_chat(self._client, chat_id)) as notices:
+            async for notice in notices:
+                yield notice
+
     # What Splox cannot do
 
     search = refused(C.SEARCH)
@@ -220,7 +241,6 @@ class SploxSource:
     share_chat = refused(C.SHARE_CHAT)
     unshare_chat = refused(C.SHARE_CHAT)
     regenerate = refused_stream(C.REGENERATE_REPLY)
-    watch = refused_stream(C.LIVE_MESSAGES)
     edit_message = refused(C.EDIT_MESSAGE)
     delete_message = refused(C.DELETE_MESSAGE)
     create_folder = refused(C.MOVE_CHAT)

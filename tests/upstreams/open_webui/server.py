@@ -39,7 +39,8 @@ class Server:
     def connect(self, credential: str = "api_key", **options: Any) -> ChatSource:
         """A source of it."""
         clients = UpstreamClients(clock=self.time.clock, transport=self.transport)
-        return open_webui(clients).connect(a_source("open_webui", **options), {credential: "sk-0123456789"})
+        secret = "sk-0123456789" if credential == "api_key" else "a.session.token"
+        return open_webui(clients).connect(a_source("open_webui", **options), {credential: secret})
 
     @property
     def asked(self) -> list[str]:

@@ -53,6 +53,23 @@ def test_data_that_never_becomes_json_is_not_collected_without_end() -> None:
     for _ in range(100):
         assert reader.feed(b"data: {" + b"x" * 1_000_000) is None
     assert sum(map(len, reader._pending)) <= 4 * 1024 * 1024
+    assert reader.garbled > 0
+
+
+@pytest.mark.parametrize(
+    ("text", "garbled"),
+    [
+        (b"data: {half\n\n", 1),
+        (b"data: [1]\n\ndata: 7\n\n", 2),
+        (b"data: keepalive\n\n: hb\n\n\n\nevent: x\n\n", 0),
+        (b'data: {"a":\ndata: 1}\n\n', 0),
+    ],
+)
+def test_data_that_is_no_frame_is_counted(text: bytes, garbled: int) -> None:
+    reader = FrameReader()
+    for line in text.split(b"\n"):
+        reader.feed(line)
+    assert reader.garbled == garbled
 
 
 def told(*frames: Mapping[str, Any], is_from_run: bool = False) -> Telling:
