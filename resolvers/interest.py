@@ -21,7 +21,7 @@ class Watching(Protocol):
 
     def interest(
         self, context: "Context", targets: "Sequence[SourceTarget]"
-    ) -> AbstractAsyncContextManager[None, None]:
+    ) -> AbstractAsyncContextManager[None, bool | None]:
         """One subscriber: inside the block the targets, chats or whole sources, are watched. Raises `LimitExceeded` when they are too many."""
         ...
 
@@ -59,7 +59,7 @@ class Unwatched:
 
     def interest(
         self, context: "Context", targets: "Sequence[SourceTarget]"
-    ) -> AbstractAsyncContextManager[None, None]:
+    ) -> AbstractAsyncContextManager[None, bool | None]:
         """Nothing is watched."""
         return nullcontext()
 

@@ -66,8 +66,10 @@ async def see_chats(
     is_whole: bool = False,
     is_own_write: bool = False,
     outdated: list[str] | None = None,
+    changed: list[str] | None = None,
 ) -> list[Chat]:
-    """Commit rows to the mirror and lay overlays over them. `outdated` takes the ids of rows that something newer was known of."""
+    """Commit rows to the mirror and lay overlays over them. `outdated` takes the ids of rows that something newer was known of, `changed`
+    those that the log has a new line of."""
     if not page.rows and not (from_newest or is_whole):
         return []
     seen = ChatsSeen(
@@ -84,6 +86,8 @@ async def see_chats(
         observed = await context.store.database.write(lambda tx: context.store.chats.observe(tx, seen))
         if outdated is not None:
             outdated.extend(observed.outdated)
+        if changed is not None:
+            changed.extend(observed.changed)
     overlays = await context.store.chats.overlays(context.organization.id, [chat.key for chat in page.rows])
     return [lay_over(chat, overlays.get(chat.key), target.capabilities) for chat in page.rows]
 
