@@ -178,7 +178,7 @@ async def see_messages(
         messages=read.messages,
         started_at=read.started_at,
         # A row that could not be understood is not gone.
-        is_whole=read.is_complete and not read.skipped,
+        is_whole=(read.is_complete or not (read.has_before or read.has_after)) and not read.skipped,
         includes_newest=read.is_complete or not read.has_after,
         active_leaf=read.active_leaf,
         link=link.link,
