@@ -378,6 +378,7 @@ class EventKind(StrEnum):
     FOLDER_CHANGED = "FOLDER_CHANGED"
     READ_STATE_CHANGED = "READ_STATE_CHANGED"
     SOURCE_HEALTH_CHANGED = "SOURCE_HEALTH_CHANGED"
+    STREAM_GAP = "STREAM_GAP"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

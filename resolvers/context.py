@@ -11,6 +11,7 @@ from resolvers.batching import Batches
 from resolvers.cursors import Cursors
 from resolvers.drains import Drains
 from resolvers.feed import Feed
+from resolvers.interest import Unwatched, Watching
 from resolvers.mirror_queue import MirrorQueue
 from resolvers.replies import Replies
 from resolvers.routing import Sources
@@ -40,6 +41,10 @@ class Tuning:
     """How long `sendMessage(reply: WAIT)` waits."""
     event_batch: int = 500
     """Most lines of the log that one subscriber reads at once."""
+    fill_pages: int = 5
+    """How many pages a request reads back to close a hole in what is known of a chat; a feed goes on."""
+    fill_seconds: float = 5.0
+    """How long it may take for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +63,7 @@ class Gateway:
     mirror_queue: MirrorQueue = field(default_factory=MirrorQueue)
     clock: Clock = utc_now
     tuning: Tuning = field(default_factory=Tuning)
+    watching: Watching = field(default_factory=Unwatched)
     default_issuer: str | None = None
     """`auth.jwt.issuer`, for `addMember` without one."""
     access_changed: Callable[[], None] = lambda: None

@@ -106,11 +106,12 @@ async def drain(context: Context, target: SourceTarget, needs: frozenset[str]) -
             break
     if is_whole:
         await see_chats(context, target, SourcePage([], started_at), is_whole=True, must_commit=True)
-        await _settle_missing(context, target, seen)
+        await settle_missing(context, target, seen)
     return Drained(started_at, needs, is_whole, skipped)
 
 
-async def _settle_missing(context: Context, target: SourceTarget, seen: set[str]) -> None:
+async def settle_missing(context: Context, target: SourceTarget, seen: set[str]) -> None:
+    """Ask for some of the chats that are known and that a whole list did not show: only the source's own "no" removes them."""
     known = await context.store.chats.native_ids(context.organization.id, target.source.id)
     for native_id in sorted(set(known) - seen)[:MAX_DOUBTS]:
         try:

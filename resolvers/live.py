@@ -6,27 +6,22 @@
 A subscriber reads the log itself; the feed only wakes it. So it can be slow without losing anything that is still kept.
 """
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
-from domain.errors import GatewayError, InvalidArgument, StreamGapFound, UpstreamTimeout
+from domain.errors import GatewayError, InvalidArgument, StreamGapFound
 from domain.records import Chat, Delta, Event, EventKind, Folder, FolderRef, Message, MessageRole, Scope, Source
-from domain.source import MessageWindow
 from resolvers.chats import ChatKey, targets_of
 from resolvers.context import Context
 from resolvers.feed import Growth, Listener
-from resolvers.legs import drain
 from resolvers.overlays import complete_rows
-from resolvers.reading import read_messages, see_chats
-from resolvers.statuses import SourceStatus, status_of_error
-from resolvers.targets import ChatTarget, SourceTarget, chat_target, folder_ref, open_source, source_target
+from resolvers.statuses import SourceStatus
+from resolvers.targets import SourceTarget, chat_target, folder_ref, open_source, source_target
 
 MAX_CHATS = 100
-_MESSAGES_READ = MessageWindow(last=50)
 
 
 class GapReason(StrEnum):
@@ -35,6 +30,13 @@ class GapReason(StrEnum):
     EXPIRED = "EXPIRED"
     SLOW_READER = "SLOW_READER"
     SOURCE_INTERRUPTED = "SOURCE_INTERRUPTED"
+
+
+_WHY_MISSING = {
+    GapReason.EXPIRED: "the position to continue from is older than what is kept, or not known (any more)",
+    GapReason.SLOW_READER: "they were not read fast enough",
+    GapReason.SOURCE_INTERRUPTED: "more were written at a source than could be read back from it",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,9 +125,14 @@ class _Wanted:
     unopened: Sequence[SourceStatus] = field(default_factory=tuple)
 
     def wants_event(self, event: Event) -> bool:
-        """What can be decided without reading a row."""
+        """What can be decided without reading a row. A gap always is: whoever filters must hear of it, too."""
+        if event.kind is EventKind.STREAM_GAP:
+            return self._is_in_view(event)
         if self.kinds is not None and event.kind.value not in self.kinds:
             return False
+        return self._is_in_view(event)
+
+    def _is_in_view(self, event: Event) -> bool:
         if self.sources is not None and event.source_id not in self.sources:
             return False
         return self.chats is None or (event.source_id, event.chat_id) in self.chats
@@ -148,12 +155,15 @@ async def message_added(
         roles=frozenset(filter_.roles) if filter_.roles is not None else None,
         kinds=frozenset({EventKind.MESSAGE_CREATED.value}),
     )
-    # Closed with its subscriber and not by the garbage collector: it holds a listener.
-    async with aclosing(_stream(context, wanted, after, with_rows_of_messages_only=True)) as stream:
+    # Closed with its subscriber and not by the garbage collector: it holds a listener. Watched before the head of the log is read.
+    async with (
+        context.gateway.watching.interest(context, wanted.targets),
+        aclosing(_stream(context, wanted, after, with_rows_of_messages_only=True)) as stream,
+    ):
         async for event in stream:
             if isinstance(event, Gap):
                 raise StreamGapFound(
-                    "Messages may be missing, because the position to continue from is older than what is kept, or not known (any more). "
+                    f"Messages may be missing, because {_WHY_MISSING[event.reason]}. "
                     "Read the chats again, and subscribe with `after` set to `extensions.to`.",
                     gap_from=event.gap_from,
                     gap_to=event.gap_to,
@@ -171,7 +181,10 @@ async def chat_events(
         raise InvalidArgument(f"{len(chat_ids)} chats were named; 1 to {MAX_CHATS} are allowed.", path=("chatIds",))
     wanted = await _wanted(context, chat_ids, filter_, ("chatIds",))
     wanted = replace(wanted, kinds=frozenset(filter_.kinds) if filter_.kinds is not None else None)
-    async with aclosing(_stream(context, wanted, after)) as stream:
+    async with (
+        context.gateway.watching.interest(context, wanted.targets),
+        aclosing(_stream(context, wanted, after)) as stream,
+    ):
         async for event in stream:
             yield event
 
@@ -225,7 +238,9 @@ async def _stream(
         if after is not None:
             async for event in reader.new_events():
                 yield event
-            incomplete = await _read_watched(context, wanted)
+            incomplete = _by_source(
+                [*wanted.unopened, *await context.gateway.watching.read_once(context, wanted.targets)]
+            )
             async for event in reader.new_events():
                 yield event
             if not with_rows_of_messages_only:
@@ -267,7 +282,7 @@ class _LogReader:
         self._wanted = wanted
         self.position = position
 
-    async def new_events(self) -> AsyncIterator[Happened]:
+    async def new_events(self) -> AsyncIterator[Happened | Gap]:
         """Every wanted line after the position that is committed by now."""
         while True:
             batch = await self._context.store.events.after(
@@ -278,9 +293,23 @@ class _LogReader:
             visible = await self._visible(batch)
             for happened in await self._with_rows(visible):
                 self.position = happened.event.seq
-                if self._wanted.wants_rows(happened):
+                if happened.event.kind is EventKind.STREAM_GAP:
+                    yield self._gap(happened)
+                elif self._wanted.wants_rows(happened):
                     yield happened
             self.position = batch[-1].seq
+
+    def _gap(self, happened: Happened) -> Gap:
+        """What is missing would stand between this line and the one before it."""
+        event = happened.event
+        return Gap(
+            cursor=happened.cursor,
+            occurred_at=happened.occurred_at,
+            gap_from=self._context.gateway.feed.cursor_at(event.organization_id, event.seq - 1),
+            gap_to=happened.cursor,
+            reason=GapReason.SOURCE_INTERRUPTED,
+            only_chat=(event.source_id, event.chat_id),
+        )
 
     async def _visible(self, batch: Sequence[Event]) -> list[Event]:
         context = self._context
@@ -350,8 +379,10 @@ class _Words:
         self._joined: set[tuple[int, str, str]] = set()
         self._waiting: list[Growth] = []
 
-    def logged(self, event: Happened) -> None:
+    def logged(self, event: Happened | Gap) -> None:
         """A reply that is finished has its text in the log: what words of it still wait are of no use."""
+        if isinstance(event, Gap):
+            return
         if event.event.kind is EventKind.MESSAGE_UPDATED and event.message is not None and event.message.state.is_final:
             key = event.message.key
             self._joined.discard(key)
@@ -406,37 +437,5 @@ def _key(delta: Delta) -> tuple[int, str, str]:
     return (delta.source_id, delta.chat_id, delta.message_id)
 
 
-async def _read_watched(context: Context, wanted: _Wanted) -> list[SourceStatus]:
-    """Read every watched source once; what it shows is committed when this returns. Those that could not be read are reported."""
-
-    async def one(target: SourceTarget) -> SourceStatus | None:
-        if target.capabilities.reads_from_store:
-            return None
-        seconds = context.gateway.tuning.caught_up_seconds
-        try:
-            async with asyncio.timeout(seconds):
-                await _read_once(context, target)
-        except GatewayError as error:
-            return status_of_error(target.source, error)
-        except TimeoutError:
-            late = UpstreamTimeout(
-                f"{target.source.key} did not answer within {seconds:g} s; what happened there may still arrive.",
-                source_id=target.source.id,
-                operation="catch_up",
-            )
-            return status_of_error(target.source, late)
-        return None
-
-    results = await asyncio.gather(*(one(target) for target in wanted.targets))
-    by_source = {status.source.id: status for status in [*wanted.unopened, *results] if status is not None}
-    return list(by_source.values())
-
-
-async def _read_once(context: Context, target: SourceTarget) -> None:
-    if isinstance(target, ChatTarget):
-        await read_messages(context, target, _MESSAGES_READ)
-    elif target.capabilities.native_orders:
-        page = await target.live.list_chats(target.capabilities.native_orders[0], None)
-        await see_chats(context, target, page, from_newest=True, is_whole=page.next is None)
-    else:
-        await drain(context, target, frozenset())
+def _by_source(statuses: Sequence[SourceStatus]) -> list[SourceStatus]:
+    return list({status.source.id: status for status in statuses}.values())

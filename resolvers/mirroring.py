@@ -43,26 +43,26 @@ async def mirror_chats(context: Context, seen: ChatsSeen, *, must_commit: bool =
     return await context.store.database.write(unit)
 
 
-async def mirror_messages(context: Context, seen: MessagesSeen, chat: ChatsSeen | None) -> None:
-    """Bring a reading of messages into the mirror, with their chat where the same answer showed it."""
+async def mirror_messages(context: Context, seen: MessagesSeen, chat: ChatsSeen | None) -> Observed:
+    """Bring a reading of messages into the mirror, with their chat where the same answer showed it; the outcome is empty where it is not waited for."""
     chats, messages = context.store.chats, context.store.messages
     has_newest = seen.includes_newest or seen.is_whole
     sets_baseline = has_newest and not messages.has_known_baseline(seen.source_id, seen.chat_id)
     may_be_late = context.may_mirror_late and not sets_baseline
     is_known = messages.recognise(seen) and (chat is None or chats.recognise(chat))
     if is_known and await _is_certain(context, may_be_late):
-        return
+        return _NOTHING
 
-    async def unit(tx: Transaction) -> None:
+    async def unit(tx: Transaction) -> Observed:
         if chat is not None:
             await chats.observe(tx, chat)
-        await messages.observe(tx, seen)
+        return await messages.observe(tx, seen)
 
     if may_be_late and not await messages.unfinished_in(seen.organization_id, seen.source_id, seen.chat_id):
         rows: list[Chat | Message] = [*(chat.rows if chat is not None else ()), *seen.messages]
         if _is_taken(context, seen.source_id, unit, rows):
-            return
-    await context.store.database.write(unit)
+            return _NOTHING
+    return await context.store.database.write(unit)
 
 
 async def caught_up(context: Context, source_id: int) -> None:

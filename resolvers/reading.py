@@ -4,21 +4,22 @@ A source that does not take our message ids shows a message that we sent under a
 moment it was sent; the mirror remembers which is which, and reading translates.
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from domain.errors import UnexpectedAnswer, UpstreamError
 from domain.records import Chat, Folder, Message
 from domain.source import MessagesRead, MessageWindow, SourcePage
 from resolvers.context import Context
+from resolvers.joining import Joined, Reach, joined
 from resolvers.mirroring import caught_up, mirror_chats, mirror_messages
 from resolvers.overlays import complete_rows, lay_over
 from resolvers.settling import endings_kept, own_rows_settled, renamed
 from resolvers.targets import ChatTarget, SourceTarget
 from storage.chats import ChatsSeen
 from storage.database import Transaction
-from storage.messages import MessagesSeen
+from storage.messages import MessagesSeen, Observed
 
 
 async def read_chat(context: Context, target: ChatTarget, *, must_commit: bool = False) -> Chat | None:
@@ -75,10 +76,12 @@ async def see_chats(
     is_own_write: bool = False,
     must_commit: bool = False,
     outdated: list[str] | None = None,
+    changed: list[str] | None = None,
 ) -> list[Chat]:
     """Bring rows into the mirror and lay overlays over them; overlays are rows of their own, so they do not wait for these.
 
-    `must_commit`: the caller reads them from the mirror next. `outdated` takes the ids of rows that something newer was known of.
+    `must_commit`: the caller reads them from the mirror next. `outdated` takes the ids of rows that something newer was known of, `changed`
+    those that the log has a new line of, as far as it is waited for.
     """
     if not page.rows and not (from_newest or is_whole):
         return []
@@ -96,32 +99,70 @@ async def see_chats(
         observed = await mirror_chats(context, seen, must_commit=must_commit)
         if outdated is not None:
             outdated.extend(observed.outdated)
+        if changed is not None:
+            changed.extend(observed.changed)
     overlays = await context.store.chats.overlays(context.organization.id, [chat.key for chat in page.rows])
     return [lay_over(chat, overlays.get(chat.key), target.capabilities) for chat in page.rows]
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of a reading: as clients see it, what it changed, and whether known messages were out of its reach."""
+
+    shown: MessagesRead
+    observed: Observed
+    is_beyond: bool
+
+
 async def read_messages(context: Context, target: ChatTarget, window: MessageWindow) -> MessagesRead | None:
     """Messages of a chat as its source shows them now, under the ids that clients know; None when the chat is not there."""
-    translated = await _with_native_ids(context, target, window)
-    read = await target.live.read_messages(target.chat_id, translated)
+    read = await ask_for_messages(context, target, window)
+    if read is None or target.capabilities.reads_from_store:
+        return read
+    tuning = context.gateway.tuning
+    taken = await take_in(context, target, window, read, Reach(pages=tuning.fill_pages, seconds=tuning.fill_seconds))
+    if taken is not None and taken.is_beyond:
+        await context.gateway.watching.mend(context, target)
+    return taken.shown if taken is not None else None
+
+
+async def ask_for_messages(context: Context, target: ChatTarget, window: MessageWindow) -> MessagesRead | None:
+    """What the source shows, under its own ids; None when the chat is not there."""
+    read = await target.live.read_messages(target.chat_id, await _with_native_ids(context, target, window))
     if read is None:
         await _settle_absence(context, target)
-        return None
-    if target.capabilities.reads_from_store:
-        return read
-    if not target.capabilities.takes_message_ids:
-        read = await own_rows_settled(context, target, read)
-    if not target.capabilities.tells_endings:
-        read = await endings_kept(context, target, read)
-    await see_messages(context, target, read)
     return read
+
+
+async def take_in(
+    context: Context, target: ChatTarget, window: MessageWindow, read: MessagesRead, reach: Reach
+) -> Taken | None:
+    """Commit what a source showed, joined to what is known (`resolvers.joining`); None when the chat is not there any more.
+
+    `window` is what was asked for, under the ids that clients know; `read` has the source's own.
+    """
+    while True:
+        aliases = await _aliases(context, target)
+        link = await joined(context, target, _native(window, aliases), read, aliases, reach)
+        if link.is_gone:
+            await _settle_absence(context, target)
+            return None
+        settled = link.read
+        if not target.capabilities.takes_message_ids:
+            settled = await own_rows_settled(context, target, settled)
+        if not target.capabilities.tells_endings:
+            settled = await endings_kept(context, target, settled)
+        observed = await see_messages(context, target, settled, link, window)
+        if not observed.is_overtaken:
+            break
+    messages = settled.messages[link.added :]
+    shown = replace(settled, messages=messages, has_before=read.has_before, skipped=read.skipped)
+    return Taken(shown, observed, link.is_beyond)
 
 
 async def native_message_id(context: Context, target: ChatTarget, public: str) -> str:
     """What the source calls a message that clients know as `public`."""
-    if target.capabilities.takes_message_ids or target.capabilities.reads_from_store:
-        return public
-    aliases = await context.store.messages.aliases(context.organization.id, target.source.id, target.chat_id)
+    aliases = await _aliases(context, target)
     return next((native for native, known in aliases.items() if known == public), public)
 
 
@@ -135,14 +176,14 @@ async def is_at_source(context: Context, target: ChatTarget, message: Message) -
 
 async def under_known_ids(context: Context, target: ChatTarget, messages: Sequence[Message]) -> list[Message]:
     """Messages as the source showed them, under the ids that clients know."""
-    if target.capabilities.takes_message_ids or target.capabilities.reads_from_store:
-        return list(messages)
-    aliases = await context.store.messages.aliases(context.organization.id, target.source.id, target.chat_id)
+    aliases = await _aliases(context, target)
     return [renamed(message, aliases) for message in messages]
 
 
-async def see_messages(context: Context, target: ChatTarget, read: MessagesRead, *, must_commit: bool = False) -> None:
-    """Bring a reading of messages into the mirror."""
+async def see_messages(
+    context: Context, target: ChatTarget, read: MessagesRead, link: Joined, window: MessageWindow
+) -> Observed:
+    """Bring a reading of messages into the mirror. What a feed cannot reach is given up: the chat begins anew."""
     seen = MessagesSeen(
         organization_id=context.organization.id,
         source_id=target.source.id,
@@ -150,9 +191,14 @@ async def see_messages(context: Context, target: ChatTarget, read: MessagesRead,
         messages=read.messages,
         started_at=read.started_at,
         # A row that could not be understood is not gone.
-        is_whole=read.is_complete and not read.skipped,
+        is_whole=(read.is_complete or not (read.has_before or read.has_after)) and not read.skipped,
         includes_newest=read.is_complete or not read.has_after,
         active_leaf=read.active_leaf,
+        link=link.link,
+        follows=window.after,
+        precedes=window.before,
+        is_first=link.is_first,
+        begins_anew=link.begins_anew,
     )
     chat = None
     if read.chat is not None:
@@ -164,7 +210,7 @@ async def see_messages(context: Context, target: ChatTarget, read: MessagesRead,
             from_newest=False,
             is_whole=False,
         )
-    await mirror_messages(context, seen, chat)
+    return await mirror_messages(context, seen, chat)
 
 
 async def see_folders(context: Context, target: SourceTarget) -> Sequence[Folder]:
@@ -207,9 +253,18 @@ async def _settle_absence(context: Context, target: ChatTarget) -> None:
 
 
 async def _with_native_ids(context: Context, target: ChatTarget, window: MessageWindow) -> MessageWindow:
-    if target.capabilities.takes_message_ids or target.capabilities.reads_from_store:
+    if window.after is None and window.before is None and window.branch is None:
         return window
-    aliases = await context.store.messages.aliases(context.organization.id, target.source.id, target.chat_id)
+    return _native(window, await _aliases(context, target))
+
+
+async def _aliases(context: Context, target: ChatTarget) -> Mapping[str, str]:
+    if target.capabilities.takes_message_ids or target.capabilities.reads_from_store:
+        return {}
+    return await context.store.messages.aliases(context.organization.id, target.source.id, target.chat_id)
+
+
+def _native(window: MessageWindow, aliases: Mapping[str, str]) -> MessageWindow:
     if not aliases:
         return window
     native = {public: own for own, public in aliases.items()}

@@ -1,5 +1,7 @@
 """From an id to the source that owns it: which sources an organization has, who sees them, and one open `ChatSource` for each."""
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -30,6 +32,12 @@ class Sources:
         self._clock = clock
         self._known: dict[int, tuple[datetime, tuple[Source, ...]]] = {}
         self._open: dict[int, tuple[Source, ChatSource]] = {}
+        self._signs_in_as: dict[int, str] = {}
+        self._on_changed: list[Callable[[int], None]] = []
+
+    def on_changed(self, callback: Callable[[int], None]) -> None:
+        """Call back with its id when a source was changed or removed in this process."""
+        self._on_changed.append(callback)
 
     async def of(self, organization_id: int) -> Sequence[Source]:
         """All sources of an organization by key, whoever may see them."""
@@ -92,11 +100,28 @@ class Sources:
                 operation="connect",
             ) from error
 
+    async def credential(self, source: Source) -> str:
+        """Equal for sources that sign in alike at the same address, and so share a quota; tells nothing of the secrets."""
+        known = self._signs_in_as.get(source.id)
+        if known is None:
+            try:
+                secrets = json.dumps(sorted((await self.credentials(source)).items()))
+            except GatewayError:  # it cannot be asked at all
+                secrets = str(source.id)
+            text = "\0".join([source.vendor, source.base_url or "", secrets])
+            known = self._signs_in_as[source.id] = hashlib.sha256(text.encode()).hexdigest()
+        return known
+
     async def changed(self, organization_id: int, source_id: int | None = None) -> None:
         """Forget what is known after a source was connected, changed or removed; credentials are read again."""
         self._known.pop(organization_id, None)
-        if source_id is not None and (opened := self._open.pop(source_id, None)):
+        if source_id is None:
+            return
+        self._signs_in_as.pop(source_id, None)
+        if opened := self._open.pop(source_id, None):
             await opened[1].aclose()
+        for callback in self._on_changed:
+            callback(source_id)
 
     async def aclose(self) -> None:
         """Close every open source."""

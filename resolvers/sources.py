@@ -95,9 +95,10 @@ async def capabilities(context: Context, source: Source) -> Capabilities:
 async def health(context: Context, source: Source) -> Health:
     """How a source has been answering; makes no call. One that cannot be opened is down."""
     try:
-        return (await context.gateway.sources.connect(source)).health()
+        health = (await context.gateway.sources.connect(source)).health()
     except GatewayError as error:
         return Health(state=HealthState.DOWN, message=error.message)
+    return context.gateway.watching.health_of(source.id, health)
 
 
 async def create_chat_schema(context: Context, source: Source) -> Mapping[str, Any]:

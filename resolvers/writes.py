@@ -1,7 +1,7 @@
 """What all writing resolvers share: one writer per chat at a time, and the difference between "left out" and null."""
 
 import asyncio
-from collections.abc import AsyncIterator, Hashable
+from collections.abc import AsyncIterator, Callable, Hashable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import Enum
@@ -29,9 +29,13 @@ class Done(Generic[T]):
 
 
 class ChatLocks:
-    """Serialises the writes to one chat inside this process. A lock exists only while somebody holds or waits for it."""
+    """Serialises the writes to one chat inside this process. A lock exists only while somebody holds or waits for it.
 
-    def __init__(self) -> None:
+    `released` is called with the key of each write that has ended, whatever came of it.
+    """
+
+    def __init__(self, released: Callable[[Hashable], None] = lambda key: None) -> None:
+        self._released = released
         self._locks: dict[Hashable, tuple[asyncio.Lock, int]] = {}
 
     @asynccontextmanager
@@ -41,7 +45,10 @@ class ChatLocks:
         self._locks[key] = (lock, holders + 1)
         try:
             async with lock:
-                yield
+                try:
+                    yield
+                finally:
+                    self._released(key)
         finally:
             lock, holders = self._locks[key]
             if holders == 1:

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
 from domain.paging import micros
 from domain.records import Chat, EventKind, FolderRef, Overlay
@@ -29,13 +29,24 @@ from storage.overlays import UNSET, Unset, overlaid, overlay_record, overlays_of
 from storage.seen import SeenChats
 from storage.seen_messages import SeenMessages
 
-__all__ = ["UNSET", "ChatQuery", "Chats", "ChatsSeen", "Observed"]
+__all__ = ["UNSET", "ChatQuery", "Chats", "ChatsSeen", "Observed", "WatchedChat"]
 
 ChatId = tuple[int, str]
 """(source id, native id)."""
 
 SEEN_EVERY = 60_000_000
 """`seen_at` of a row that does not change is written at most this often, in microseconds."""
+
+_CLOCKS_DIFFER = timedelta(minutes=1)
+"""How far the clocks of vendor and gateway may be apart."""
+
+
+class WatchedChat(NamedTuple):
+    """What watching needs to know of a chat. `has_baseline`: what its next reading shows anew is news."""
+
+    native_id: str
+    has_baseline: bool
+    read_mark: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +132,26 @@ class Chats:
         )
         parameters = {"organization_id": organization_id, "source_id": source_id}
         return [row[0] for row in await self._database.fetch_all(sql, parameters)]
+
+    async def watched(self, organization_id: int, source_id: int, limit: int) -> list[WatchedChat]:
+        """The chats of a source that are known and not deleted, those with the newest activity first."""
+        sql = (
+            "SELECT native_id, has_baseline, read_mark FROM chat WHERE organization_id = :organization_id "
+            "AND source_id = :source_id AND deleted_at IS NULL ORDER BY updated_key DESC, native_id LIMIT :limit"
+        )
+        parameters = {"organization_id": organization_id, "source_id": source_id, "limit": limit}
+        return [WatchedChat(row[0], bool(row[1]), row[2]) for row in await self._database.fetch_all(sql, parameters)]
+
+    async def set_read_mark(
+        self, tx: Transaction, organization_id: int, source_id: int, chat_id: str, mark: str | None
+    ) -> None:
+        """What the chat's row in the list said when all its messages had been read; None: that is not certain."""
+        sql = (
+            "UPDATE chat SET read_mark = :mark WHERE organization_id = :organization_id AND source_id = :source_id "
+            "AND native_id = :chat_id AND read_mark IS NOT :mark"
+        )
+        parameters = {"organization_id": organization_id, "source_id": source_id, "chat_id": chat_id, "mark": mark}
+        await tx.execute(sql, parameters)
 
     async def last_seen(self, organization_id: int, source_id: int) -> datetime | None:
         """When the source last showed anything of its list."""
@@ -374,7 +405,12 @@ def _is_news(seen: ChatsSeen, state: ListState, row: KnownChat) -> bool:
         return True
     if state.baseline_at is None:
         return False
-    return state.oldest is None or row.updated_key is None or row.updated_key >= state.oldest
+    if state.oldest is None or row.updated_key is None or row.updated_key > state.oldest:
+        return True
+    # As old as the last row of the first page: a vendor's clock is coarse, and many chats may have been made in one go.
+    created_at = row.values.get("created_at")
+    is_recent = created_at is None or created_at >= micros(state.baseline_at - _CLOCKS_DIFFER)
+    return row.updated_key == state.oldest and is_recent
 
 
 def _reach(seen: ChatsSeen) -> ListReach:

@@ -11,7 +11,7 @@ from typing import Any
 from domain.paging import micros
 from domain.records import GATEWAY, Event, EventKind
 from storage.columns import from_json, instant, to_json
-from storage.database import Database, Row, Transaction
+from storage.database import Database, Reader, Row, Transaction
 
 OnCommit = Callable[[int, int], None]
 """(organization id, newest committed position)."""
@@ -97,6 +97,17 @@ class Events:
         }
         row = await self._database.fetch_one(sql, parameters)
         return int(row[0]) if row else 0
+
+    async def newest_of_source(
+        self, reader: Reader, organization_id: int, kind: EventKind, source_id: int
+    ) -> Event | None:
+        """The newest line of a kind about a source as a whole, as the reader or transaction at hand sees it."""
+        sql = (
+            f"SELECT {_EVENT} FROM event WHERE organization_id = :organization_id AND kind = :kind AND source_id = :source_id "
+            "AND chat_id = '' AND native_id = '' ORDER BY revision DESC LIMIT 1"
+        )
+        row = await reader.fetch_one(sql, {"organization_id": organization_id, "kind": kind, "source_id": source_id})
+        return _event(row) if row is not None else None
 
     async def forget_before(self, tx: Transaction, organization_id: int, moment: datetime) -> None:
         """Drop the lines that are older; positions go on counting."""

@@ -31,6 +31,16 @@ class Window(NamedTuple):
     total: int
 
 
+class Footing(NamedTuple):
+    """What a reading of a part of a chat can stand on. `certain`: those of the messages asked for that belong to the stretch that is known
+    without holes; `is_partial`: older messages than the baseline may exist.
+    """
+
+    has_baseline: bool
+    is_partial: bool
+    certain: frozenset[str]
+
+
 class MessageReads:
     """What can be asked of the messages that the store knows."""
 
@@ -133,6 +143,28 @@ class MessageReads:
         )
         rows = await self._database.fetch_all(sql, {"organization_id": organization_id, "keys": sqlite.packed(keys)})
         return {(row[0], row[1]) for row in rows}
+
+    async def footing(self, organization_id: int, source_id: int, chat_id: str, message_ids: Sequence[str]) -> Footing:
+        """How messages of a chat join what is known of it."""
+        sql = (
+            "SELECT chat.has_baseline, chat.oldest, message.native_id FROM chat LEFT JOIN message "
+            "ON message.organization_id = :organization_id AND message.source_id = :source_id AND message.chat_id = :chat_id "
+            f"AND message.native_id IN {sqlite.values_of('ids')} AND message.deleted_at IS NULL AND NOT message.is_apart "
+            "WHERE chat.organization_id = :organization_id AND chat.source_id = :source_id AND chat.native_id = :chat_id "
+            "AND chat.deleted_at IS NULL"
+        )
+        parameters = {
+            "organization_id": organization_id,
+            "source_id": source_id,
+            "chat_id": chat_id,
+            "ids": sqlite.packed(message_ids),
+        }
+        rows = await self._database.fetch_all(sql, parameters)
+        if not rows:
+            return Footing(False, False, frozenset())
+        return Footing(
+            bool(rows[0][0]), rows[0][1] is not None, frozenset(row[2] for row in rows if row[2] is not None)
+        )
 
     async def unfinished_in(self, organization_id: int, source_id: int, chat_id: str) -> list[Message]:
         """The messages of one chat that are pending or being written, in the order in which they were begun."""

@@ -44,7 +44,7 @@ MESSAGE = ", ".join(
 )
 """What `message_of` reads."""
 
-STATE = "native_id, content_hash, state, is_own, revision, changed_at, deleted_at, parent_id, created_at, edited_at"
+STATE = "native_id, content_hash, state, is_own, is_apart, revision, changed_at, deleted_at, parent_id, created_at, edited_at"
 """What `KnownMessage` is made of."""
 
 
@@ -56,6 +56,7 @@ class KnownMessage:
     content_hash: bytes
     state: str
     is_own: bool
+    is_apart: bool
     revision: int
     changed_at: int
     deleted_at: int | None
@@ -67,6 +68,16 @@ class KnownMessage:
     def is_own_and_unfinished(self) -> bool:
         """Sent through the gateway, and not settled yet: the vendor may not show it so far."""
         return bool(self.is_own) and not MessageState(self.state).is_final
+
+    @property
+    def is_certain(self) -> bool:
+        """Nothing is missing between it and the others of which that is true."""
+        return self.deleted_at is None and not self.is_apart
+
+    @property
+    def is_unannounced(self) -> bool:
+        """Whether it is news is not decided yet: it was shown apart from all that was known. What we wrote ourselves is always news."""
+        return bool(self.is_apart) and not self.is_own
 
 
 # Looking a name up in a dictionary costs a fifth of calling the enum, which counts when a page holds hundreds.
@@ -99,9 +110,9 @@ def message_of(row: Row) -> Message:
 
 WRITE = (
     "INSERT INTO message (organization_id, source_id, chat_id, native_id, role, text, state, author, model, parent_id, parts, "
-    "attachments, created_at, edited_at, deleted_at, metadata, raw, content_hash, is_own, revision, changed_at) VALUES "
+    "attachments, created_at, edited_at, deleted_at, metadata, raw, content_hash, is_own, is_apart, revision, changed_at) VALUES "
     "(:organization_id, :source_id, :chat_id, :native_id, :role, :text, :state, :author, :model, :parent_id, :parts, "
-    ":attachments, :created_at, :edited_at, NULL, :metadata, :raw, :content_hash, :is_own, :revision, :changed_at) "
+    ":attachments, :created_at, :edited_at, NULL, :metadata, :raw, :content_hash, :is_own, :is_apart, :revision, :changed_at) "
     "ON CONFLICT (organization_id, source_id, chat_id, native_id) DO UPDATE SET deleted_at = NULL, "
     + ", ".join(
         f"{name} = excluded.{name}"
@@ -120,6 +131,7 @@ WRITE = (
             "raw",
             "content_hash",
             "is_own",
+            "is_apart",
             "revision",
             "changed_at",
         ]
@@ -130,7 +142,7 @@ WRITE = (
 
 _EMPTIED = (
     "text = '', state = 'COMPLETE', author = NULL, model = NULL, parts = NULL, attachments = NULL, metadata = NULL, raw = NULL, "
-    "content_hash = x'', is_own = 0, position = NULL, revision = revision + 1, changed_at = :moment, deleted_at = :moment"
+    "content_hash = x'', is_own = 0, is_apart = 0, position = NULL, revision = revision + 1, changed_at = :moment, deleted_at = :moment"
 )
 
 BURY = (
@@ -140,7 +152,9 @@ BURY = (
 """Leaves the tombstone of one message."""
 
 
-def parameters_of(message: Message, digest: bytes, *, revision: int, changed_at: int, is_own: bool) -> dict[str, Any]:
+def parameters_of(
+    message: Message, digest: bytes, *, revision: int, changed_at: int, is_own: bool, is_apart: bool
+) -> dict[str, Any]:
     """A message for the statement `WRITE`."""
     return {
         "organization_id": message.organization_id,
@@ -161,6 +175,7 @@ def parameters_of(message: Message, digest: bytes, *, revision: int, changed_at:
         "raw": to_json_or_none(message.raw),
         "content_hash": digest,
         "is_own": is_own,
+        "is_apart": is_apart,
         "revision": revision,
         "changed_at": changed_at,
     }
@@ -196,7 +211,7 @@ async def purge_messages(tx: Transaction, organization_id: int, source_id: int, 
     await tx.execute(f"DELETE FROM read_marker WHERE {of_chat}", parameters)
     await tx.execute(f"DELETE FROM message_alias WHERE {of_chat}", parameters)
     await tx.execute(
-        "UPDATE chat SET active_leaf = NULL, path_length = 0 "
+        "UPDATE chat SET active_leaf = NULL, path_length = 0, read_mark = NULL "
         "WHERE organization_id = :organization_id AND source_id = :source_id AND native_id = :chat_id",
         parameters,
     )

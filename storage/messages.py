@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -11,16 +11,16 @@ from domain.records import Chat, EventKind, Message, MessageState
 from domain.tree import by_id
 from storage import sqlite
 from storage.chats import SEEN_EVERY, Chats, ChatsSeen
-from storage.columns import micros_or_none
 from storage.database import Database, Transaction
 from storage.events import Events
+from storage.message_joins import Link, older_ones
 from storage.message_path import ChatPath, extend, lay_anew
 from storage.message_reads import MessageReads, Window
 from storage.message_rows import BURY, STATE, WRITE, KnownMessage, content_hash, parameters_of
 from storage.observations import Observed
 from storage.spelling import spelled
 
-__all__ = ["Messages", "MessagesSeen", "Observed", "Window"]
+__all__ = ["Link", "Messages", "MessagesSeen", "Observed", "Window"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +29,10 @@ class MessagesSeen:
 
     `includes_newest`: the newest end is among them; `is_whole`: they are all that there are. `active_leaf`: the end of the active path, None when
     the reading does not tell. `details`: by native id, what the event of a new message carries. `is_own_write`: the gateway itself has just sent or changed them. `is_certain`: they were made in this very transaction.
+
+    For sources that page messages, whose readings show a part: `link` says how they join what is known; `follows` and `precedes` are the
+    messages directly before and behind them, where that is known. `is_first`: they were read as the first of their chat; if somebody else was faster, nothing is written. `begins_anew`: what stands
+    between them and what was known is given up. They are history like all before them, and a `STREAM_GAP` is logged.
     """
 
     organization_id: int
@@ -42,7 +46,14 @@ class MessagesSeen:
     details: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     is_own_write: bool = False
     is_certain: bool = False
+    link: Link = Link.UNTOLD
+    follows: str | None = None
+    precedes: str | None = None
+    is_first: bool = False
+    begins_anew: bool = False
 
+
+_OF_CHAT = "organization_id = :organization_id AND source_id = :source_id AND chat_id = :chat_id"
 
 MessageId = tuple[int, int, str, str]
 """(organization id, source id, chat, message)."""
@@ -67,6 +78,8 @@ class _Outcome:
     added: list[Message] = field(default_factory=list)
     news: list[tuple[EventKind, str, int]] = field(default_factory=list)
     outdated: list[str] = field(default_factory=list)
+    joined: list[str] = field(default_factory=list)
+    """Rows that stood apart and do not any more."""
     is_relaid: bool = False
     """Something happened to the tree beside new messages."""
 
@@ -118,6 +131,11 @@ class Messages(MessageReads):
         chat = await self._chat(tx, seen)
         if chat is None:
             return Observed(outdated=tuple(message.native_id for message in seen.messages))
+        if seen.is_first and chat.has_baseline:
+            return Observed(is_overtaken=True)
+        if seen.begins_anew:
+            await tx.execute(f"UPDATE message SET is_apart = 1 WHERE {_OF_CHAT}", chat.path.parameters)
+            chat = replace(chat, has_baseline=False)
         known = await self._known(tx, seen)
         outcome = self._weigh(seen, chat, known)
         if outcome.writes:
@@ -127,9 +145,16 @@ class Messages(MessageReads):
             await tx.execute_many(
                 BURY, [{**chat.path.parameters, "native_id": gone, "moment": moment} for gone in outcome.buried]
             )
+        if outcome.joined:
+            sql = f"UPDATE message SET is_apart = 0 WHERE {_OF_CHAT} AND native_id IN {sqlite.values_of('ids')}"
+            await tx.execute(sql, {**chat.path.parameters, "ids": sqlite.packed(outcome.joined)})
         is_placed = await self._place(tx, seen, chat, outcome)
         await self._set_baseline(tx, seen, chat)
-        self._remember(tx, seen, chat, known, outcome, is_changed=is_placed or bool(outcome.writes or outcome.buried))
+        is_changed = is_placed or seen.begins_anew or bool(outcome.writes or outcome.buried or outcome.joined)
+        self._remember(tx, seen, chat, known, outcome, is_changed=is_changed)
+        if seen.begins_anew:
+            place = (seen.source_id, seen.chat_id, seen.chat_id)
+            await self._events.append(tx, seen.organization_id, EventKind.STREAM_GAP, *place, at=self._clock())
         for kind, native_id, revision in outcome.news:
             detail = self._detail(seen, native_id) if kind is EventKind.MESSAGE_CREATED else None
             await self._events.append(
@@ -222,6 +247,7 @@ class Messages(MessageReads):
 
     def _weigh(self, seen: MessagesSeen, chat: _Chat, known: Mapping[str, KnownMessage]) -> _Outcome:
         outcome = _Outcome()
+        older = older_ones(seen.messages, known, seen.link, chat.oldest, (seen.follows, seen.precedes))
         # A reading may show a message twice, for example where two pages overlap; the later place is the newer.
         for message in by_id(seen.messages).values():
             row = known.get(message.native_id)
@@ -229,9 +255,12 @@ class Messages(MessageReads):
                 if row is not None and row.deleted_at is None:
                     self._bury(outcome, row)
             elif row is None:
-                self._add(seen, chat, outcome, message)
+                is_news = chat.has_baseline and message.native_id not in older and seen.link is not Link.APART
+                self._add(seen, outcome, message, is_news=is_news)
             elif row.deleted_at is not None:
                 self._raise_again(seen, outcome, row, message)
+            elif row.is_unannounced and seen.link is Link.JOINED and chat.has_baseline and row.native_id not in older:
+                self._announce(seen, outcome, row, message)
             else:
                 self._compare(seen, outcome, row, message)
         if seen.is_whole:
@@ -241,23 +270,37 @@ class Messages(MessageReads):
                     self._bury(outcome, row)
         return outcome
 
-    def _add(self, seen: MessagesSeen, chat: _Chat, outcome: _Outcome, message: Message) -> None:
-        created_at = micros_or_none(message.created_at)
-        is_backfill = chat.oldest is not None and created_at is not None and created_at < chat.oldest
+    def _add(self, seen: MessagesSeen, outcome: _Outcome, message: Message, *, is_news: bool) -> None:
         self._write(seen, outcome, message, content_hash(message), revision=1)
         outcome.added.append(message)
-        if seen.is_own_write or (chat.has_baseline and not is_backfill):
+        if seen.is_own_write or is_news:
             outcome.news.append((EventKind.MESSAGE_CREATED, message.native_id, 1))
+
+    def _announce(self, seen: MessagesSeen, outcome: _Outcome, row: KnownMessage, message: Message) -> None:
+        """It was shown before, apart from what was known then; now it is known that nothing is missing before it, and it is news."""
+        revision = row.revision
+        if row.changed_at > micros(
+            seen.started_at
+        ):  # a later reading told what it holds; its place in the log is here all the same
+            outcome.joined.append(row.native_id)
+        else:
+            revision += 1
+            self._write(seen, outcome, message, content_hash(message), revision=revision, row=row)
+        outcome.news.append((EventKind.MESSAGE_CREATED, row.native_id, revision))
+        outcome.is_relaid = True
 
     def _raise_again(self, seen: MessagesSeen, outcome: _Outcome, row: KnownMessage, message: Message) -> None:
         if row.deleted_at is not None and row.deleted_at >= micros(seen.started_at) and not seen.is_certain:
             outcome.outdated.append(row.native_id)
             return
         self._write(seen, outcome, message, content_hash(message), revision=row.revision + 1)
-        outcome.news.append((EventKind.MESSAGE_CREATED, row.native_id, row.revision + 1))
+        if seen.link is not Link.APART:
+            outcome.news.append((EventKind.MESSAGE_CREATED, row.native_id, row.revision + 1))
         outcome.is_relaid = True
 
     def _compare(self, seen: MessagesSeen, outcome: _Outcome, row: KnownMessage, message: Message) -> None:
+        if row.is_apart and seen.link is Link.JOINED:
+            outcome.joined.append(row.native_id)
         digest = content_hash(message)
         is_changed = digest != row.content_hash
         if not is_changed and not _tells_other_times(row, message):
@@ -272,9 +315,10 @@ class Messages(MessageReads):
             if is_changed:
                 outcome.outdated.append(row.native_id)
             return
-        revision = row.revision + 1 if is_changed else row.revision
-        self._write(seen, outcome, message, digest, revision=revision, was_own=bool(row.is_own))
-        if is_changed:
+        is_news = is_changed and not row.is_unannounced and not _only_grows(row, message)
+        revision = row.revision + 1 if is_news else row.revision
+        self._write(seen, outcome, message, digest, revision=revision, row=row)
+        if is_news:
             outcome.news.append((EventKind.MESSAGE_UPDATED, row.native_id, revision))
         outcome.is_relaid |= row.parent_id != message.parent_id
 
@@ -291,11 +335,21 @@ class Messages(MessageReads):
         digest: bytes,
         *,
         revision: int,
-        was_own: bool = False,
+        row: KnownMessage | None = None,
     ) -> None:
         changed_at = micros(self._clock()) if seen.is_own_write else micros(seen.started_at)
-        is_own = was_own or seen.is_own_write
-        outcome.writes.append(parameters_of(message, digest, revision=revision, changed_at=changed_at, is_own=is_own))
+        is_own = seen.is_own_write or (row is not None and bool(row.is_own))
+        is_apart = seen.is_own_write or seen.link is Link.APART if row is None else bool(row.is_apart)
+        outcome.writes.append(
+            parameters_of(
+                message,
+                digest,
+                revision=revision,
+                changed_at=changed_at,
+                is_own=is_own,
+                is_apart=is_apart and seen.link is not Link.JOINED,
+            )
+        )
 
     # Around them
 
@@ -338,7 +392,10 @@ class Messages(MessageReads):
     async def _known(self, tx: Transaction, seen: MessagesSeen) -> dict[str, KnownMessage]:
         path = ChatPath(seen.organization_id, seen.source_id, seen.chat_id, None, 0)
         if not seen.is_whole:
-            return await self._rows(tx, path, [message.native_id for message in seen.messages])
+            ids = [message.native_id for message in seen.messages]
+            return await self._rows(
+                tx, path, [*ids, *(one for one in (seen.follows, seen.precedes) if one is not None)]
+            )
         sql = (
             f"SELECT {STATE} FROM message WHERE organization_id = :organization_id AND source_id = :source_id "
             "AND chat_id = :chat_id"
@@ -374,7 +431,8 @@ class Messages(MessageReads):
             "UPDATE chat SET has_baseline = 1, oldest = :oldest WHERE organization_id = :organization_id "
             "AND source_id = :source_id AND native_id = :chat_id"
         )
-        oldest = None if seen.is_whole else min(times, default=None)
+        # Where no time is told, what the reading does not show is at least older than the reading.
+        oldest = None if seen.is_whole else min(times, default=micros(seen.started_at))
         await tx.execute(sql, {**chat.path.parameters, "oldest": oldest})
 
     def _remember(
@@ -400,7 +458,8 @@ class Messages(MessageReads):
 
 def _hash(seen: MessagesSeen) -> int | None:
     """Of all that a reading says."""
-    text = spelled([seen.messages, seen.is_whole, seen.includes_newest, seen.active_leaf])
+    joins = [seen.link, seen.follows, seen.precedes, seen.is_first, seen.begins_anew]
+    text = spelled([seen.messages, seen.is_whole, seen.includes_newest, seen.active_leaf, joins])
     return hash(text) if text is not None else None
 
 
@@ -436,6 +495,12 @@ def _was_composed_before_the_end(row: KnownMessage, message: Message) -> bool:
         return False
     is_empty_reply = message.state is MessageState.STREAMING and not message.text
     return message.state is MessageState.PENDING or (is_empty_reply and row.state == MessageState.FAILED)
+
+
+def _only_grows(row: KnownMessage, message: Message) -> bool:
+    """Whether somebody else's answer is still being written: its words are kept without an event, its end is one."""
+    is_written_on = row.state == MessageState.STREAMING and message.state is MessageState.STREAMING
+    return is_written_on and not row.is_own
 
 
 def _tells_other_times(row: KnownMessage, message: Message) -> bool:

@@ -9,10 +9,14 @@ from storage.chat_rows import NEWSWORTHY, KnownChat, bit
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """Native ids: `changed` were written with an event, `outdated` were not, because they changed after the reading was started: read them again."""
+    """Native ids: `changed` were written with an event, `outdated` were not, because they changed after the reading was started: read them again.
+
+    `is_overtaken`: nothing was written, because another reading was the first: see again how this one joins it.
+    """
 
     changed: tuple[str, ...] = ()
     outdated: tuple[str, ...] = ()
+    is_overtaken: bool = False
 
 
 def merge(row: KnownChat, told: Mapping[str, Any]) -> tuple[KnownChat, bool, bool]:

@@ -182,6 +182,7 @@ class ChatRow(SQLModel, table=True):
     `known` and `overlaid` are bit sets over the fields of `domain.records.Chat` (see `storage.chat_rows`); `beneath` holds what the
     vendor tells about overlaid fields. `updated_key` is what `UPDATED_AT` orders by, `title_key` the title case-folded.
     `has_baseline`: a reading of its messages with the newest end was seen; `oldest` is the oldest time of that reading, null when it was whole.
+    `read_mark`: what the chat's row in its source's list said when all its messages had been read, null when that is not certain.
     """
 
     __tablename__ = "chat"
@@ -226,6 +227,7 @@ class ChatRow(SQLModel, table=True):
     oldest: int | None = Field(sa_type=BigInteger)
     active_leaf: str | None
     path_length: int
+    read_mark: str | None
 
 
 class ChatOverlayRow(SQLModel, table=True):
@@ -249,6 +251,8 @@ class MessageRow(SQLModel, table=True):
     """What is known of a message. `position` is its index along the active path, null off the path.
 
     `is_own`: it was written through the gateway; while it is not final, a reading that lacks it does not delete it.
+    `is_apart`: messages that are not known may stand between it and the others; at sources that page messages, the rest of a chat is one
+    stretch without holes.
     """
 
     __tablename__ = "message"
@@ -295,6 +299,7 @@ class MessageRow(SQLModel, table=True):
     raw: str | None = Field(sa_type=Text)
     content_hash: bytes = Field(sa_type=LargeBinary)
     is_own: bool
+    is_apart: bool
     position: int | None
     revision: int
     changed_at: int = Field(sa_type=BigInteger)

@@ -1,4 +1,4 @@
-"""What Prometheus sees at `/metrics`: operations by kind and outcome, calls to vendors, subscribers, the writer."""
+"""What Prometheus sees at `/metrics`: operations by kind and outcome, calls to vendors, feeds and their readings, subscribers, the writer."""
 
 from collections.abc import Callable
 
@@ -19,6 +19,18 @@ UPSTREAM_CALLS = Counter(
 )
 UPSTREAM_SECONDS = Histogram(
     "switchboard_upstream_seconds", "How long an attempt to call a vendor took.", ["vendor"], registry=REGISTRY
+)
+FEEDS = Gauge(
+    "switchboard_feeds",
+    "Chats and sources that are watched because somebody subscribes to them.",
+    ["vendor"],
+    registry=REGISTRY,
+)
+POLLS = Counter(
+    "switchboard_polls_total",
+    "Readings of feeds; `outcome` is `ok`, `failed` (the source's fault), `broken` (ours) or `disconnected`.",
+    ["vendor", "outcome"],
+    registry=REGISTRY,
 )
 SUBSCRIBERS = Gauge("switchboard_subscribers", "Subscriptions that listen now.", registry=REGISTRY)
 REPLIES = Gauge("switchboard_replies_followed", "Replies that are being written and followed now.", registry=REGISTRY)
@@ -50,8 +62,20 @@ def upstream_observer() -> Callable[[Call], None]:
     return observe
 
 
+def poll_observer() -> Callable[[str, str], None]:
+    """What the feeds call after every reading."""
+
+    def observe(vendor: str, outcome: str) -> None:
+        POLLS.labels(vendor, outcome).inc()
+
+    return observe
+
+
 def exposition(gateway: Gateway) -> bytes:
     """The text of `/metrics`."""
+    FEEDS.clear()
+    for vendor, number in gateway.watching.counts().items():
+        FEEDS.labels(vendor).set(number)
     SUBSCRIBERS.set(gateway.feed.count())
     REPLIES.set(len(gateway.replies))
     MIRROR_WAITING.set(gateway.mirror_queue.rows)

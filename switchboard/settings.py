@@ -147,6 +147,57 @@ class EventSettings(_Group):
     retention_days: float = _setting(7, "How long events can be replayed with `after`.", "days", gt=0)
 
 
+class LiveSettings(_Group):
+    """How vendors are watched while somebody subscribes. Readings of a source that knows a quota of its own keep inside that."""
+
+    linger_seconds: float = _setting(
+        30, "How long a chat or source is watched on after its last subscriber has left.", "seconds", ge=0
+    )
+    poll_seconds_min: float = _setting(1, "How soon a chat is read again after something new.", "seconds", gt=0)
+    poll_seconds_max: float = _setting(
+        60,
+        "How seldom a quiet chat is read. When the quota allows less, `SourceHealthChanged` tells it.",
+        "seconds",
+        gt=0,
+    )
+    full_pass_seconds: float = _setting(
+        900,
+        "How often what no list and no newest end tells is looked for, such as renames and deletions.",
+        "seconds",
+        gt=0,
+    )
+    polls_per_minute: float = _setting(
+        300,
+        "Most readings a minute for watching, with one credential, where the vendor's quota is not known.",
+        "readings",
+        gt=0,
+    )
+    concurrency: int = _setting(4, "Most readings for watching one source at a time.", "readings", ge=1)
+    feeds: int = _setting(
+        5000, "Most chats and sources that are watched at a time because they were subscribed to.", ge=1
+    )
+    feeds_per_source: int = _setting(1000, "Most of them at one source.", ge=1)
+    chats_per_source: int = _setting(
+        1000,
+        "How many chats of a source are read in turns when it is subscribed to as a whole, the most recent ones first.",
+        "chats",
+        ge=0,
+    )
+    streams_per_source: int = _setting(
+        50, "Most event streams that are open at one source; other chats are read in turns.", ge=0
+    )
+    fill_pages: int = _setting(
+        50,
+        "How far back a chat is read when more was written than a page holds. Beyond it, `StreamGap` tells that something is missing.",
+        "pages",
+        ge=1,
+    )
+    full_pass_pages: int = _setting(10, "How far back a full pass reads a chat.", "pages", ge=1)
+    caught_up_seconds: float = _setting(
+        10, "How long `CaughtUp` waits for a source before it names it as incomplete.", "seconds", gt=0
+    )
+
+
 class MirrorSettings(_Group):
     """The gateway's copy of what it has seen at sources."""
 
@@ -240,6 +291,7 @@ class Settings(BaseSettings):
     limits: LimitSettings = _setting(LimitSettings(), "What one request may ask for.")
     upstream: UpstreamSettings = _setting(UpstreamSettings(), "How sources are called.")
     events: EventSettings = _setting(EventSettings(), "The log behind subscriptions.")
+    live: LiveSettings = _setting(LiveSettings(), "How vendors are watched.")
     mirror: MirrorSettings = _setting(MirrorSettings(), "The copy of what was seen at sources.")
     websocket: WebSocketSettings = _setting(WebSocketSettings(), "Sockets.")
     sources: tuple[SourceSettings, ...] = _setting((), "Sources that exist because the settings name them.")

@@ -14,13 +14,15 @@ from resolvers.mirror_queue import MirrorQueue
 from resolvers.recovery import recover
 from resolvers.replies import Replies
 from resolvers.routing import Sources
+from resolvers.watching.feeds import Feeds
+from resolvers.watching.tuning import WatchTuning
 from resolvers.writes import ChatLocks
 from storage import local
 from storage.store import open_store
 from switchboard.auth import Authenticator
 from switchboard.configured_sources import configure_sources
 from switchboard.keys import key_ring
-from switchboard.metrics import MIRROR_DROPPED, MIRROR_FAILED, upstream_observer
+from switchboard.metrics import MIRROR_DROPPED, MIRROR_FAILED, poll_observer, upstream_observer
 from switchboard.retention import forgetting
 from switchboard.sessions import GatewaySessions
 from switchboard.settings import Settings
@@ -49,15 +51,18 @@ async def open_gateway(settings: Settings) -> AsyncIterator[tuple[Gateway, Gatew
         cursors = Cursors(keys.cursor_keys)
         feed = Feed(cursors)
         store.on_commit(feed.committed)
+        sources = Sources(store, available, keys.unseal, utc_now)
+        feeds = Feeds(watch_tuning(settings), observe=poll_observer())
+        sources.on_changed(feeds.changed)
         gateway = Gateway(
             store=store,
-            sources=Sources(store, available, keys.unseal, utc_now),
+            sources=sources,
             connectors=available,
             cursors=cursors,
             feed=feed,
             replies=Replies(),
             drains=Drains(),
-            locks=ChatLocks(),
+            locks=ChatLocks(feeds.wrote),
             seal_credentials=keys.seal,
             mirror_queue=MirrorQueue(
                 most_rows=settings.mirror.queue_rows,
@@ -68,7 +73,9 @@ async def open_gateway(settings: Settings) -> AsyncIterator[tuple[Gateway, Gatew
             tuning=Tuning(
                 list_ttl_seconds=settings.list_ttl_seconds,
                 call_budget=settings.upstream.call_budget,
+                caught_up_seconds=settings.live.caught_up_seconds,
             ),
+            watching=feeds,
             default_issuer=settings.auth.jwt.issuer if settings.auth.jwt is not None else None,
             access_changed=access_changed,
             take_variable=_variables_of(settings.credential_variables),
@@ -87,6 +94,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[tuple[Gateway, Gatew
             if watching is not None:
                 watching.cancel()
             await authenticator.aclose()
+            await feeds.aclose()
             await asyncio.gather(
                 gateway.replies.drain(settings.shutdown_seconds),
                 gateway.mirror_queue.drain(settings.shutdown_seconds),
@@ -106,6 +114,12 @@ def upstream_settings(settings: Settings) -> UpstreamSettings:
         concurrency=upstream.concurrency,
         allow_private_addresses=settings.allow_private_addresses,
     )
+
+
+def watch_tuning(settings: Settings) -> WatchTuning:
+    """The bounds of the feeds."""
+    values = settings.live.model_dump()
+    return WatchTuning(**{name: value for name, value in values.items() if name in WatchTuning.__slots__})
 
 
 async def _watch_other_workers(gateway: Gateway) -> None:

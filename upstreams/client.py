@@ -129,6 +129,11 @@ class UpstreamClient:
         _log.warning("%s: %s left out %d rows: %s", self._source.key, told.operation, told.count, told.place)
         return told
 
+    def garbled(self, frames: int) -> None:
+        """Count frames of a stream that could not be understood."""
+        if frames:
+            self._health.drifted(frames)
+
     async def send(self, request: Request) -> Answer:
         """The vendor's success, whole. Raises an error of `domain.errors` for everything else."""
         if request.method != "GET":

@@ -64,7 +64,7 @@ async def connected(
 ) -> AsyncIterator["SocketIO"]:
     """A connection that is open, closed when the block ends. `seconds` bounds the handshake after the socket is open."""
     async with client.socket(request, {}) as socket:
-        connection = SocketIO(socket, failures, request, on_garbage=lambda: client.skipped(1))
+        connection = SocketIO(socket, failures, request, on_garbage=lambda: client.garbled(1))
         async with connection.bounded(seconds):
             await connection.shake_hands(auth, redact)
         yield connection

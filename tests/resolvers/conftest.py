@@ -15,6 +15,7 @@ from resolvers.drains import Drains
 from resolvers.feed import Feed
 from resolvers.replies import Replies
 from resolvers.routing import Sources
+from resolvers.watching.feeds import Feeds
 from resolvers.writes import ChatLocks
 from storage.database import Transaction
 from storage.store import Store, open_store
@@ -40,6 +41,12 @@ class Room:
         """The same store and sources, as a process finds them that has just started."""
         return Room(gateway_over(self.gateway.store, self.sources), self.organization, self.sources, self.neighbour)
 
+    @property
+    def feeds(self) -> Feeds:
+        """What watches the sources."""
+        assert isinstance(self.gateway.watching, Feeds)
+        return self.gateway.watching
+
     def context(self, **changes: Any) -> Context:
         """A request of an admin with all scopes."""
         fields: dict[str, Any] = {
@@ -54,35 +61,46 @@ class Room:
 
 
 @asynccontextmanager
-async def a_room(folder: Path, *sources: FakeSource, tuning: Tuning | None = None) -> AsyncIterator[Room]:
+async def a_room(
+    folder: Path, *sources: FakeSource, tuning: Tuning | None = None, feeds: Feeds | None = None
+) -> AsyncIterator[Room]:
     """A gateway whose sources are these, each a vendor of its own called by its key."""
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store(f"sqlite:///{folder / 'test.db'}"))
         by_key = {source.source.key: source for source in sources}
         organization, neighbour = await store.database.write(lambda tx: _fill(store, tx, sources))
-        gateway = gateway_over(store, by_key, tuning)
-        yield Room(gateway, organization, by_key, neighbour)
-        await gateway.replies.drain(1)
-        await gateway.drains.aclose()
+        gateway = gateway_over(store, by_key, tuning, feeds)
+        try:
+            yield Room(gateway, organization, by_key, neighbour)
+        finally:
+            await gateway.watching.aclose()
+            await gateway.replies.drain(1)
+            await gateway.drains.aclose()
 
 
-def gateway_over(store: Store, sources: Mapping[str, FakeSource], tuning: Tuning | None = None) -> Gateway:
+def gateway_over(
+    store: Store, fakes: Mapping[str, FakeSource], tuning: Tuning | None = None, feeds: Feeds | None = None
+) -> Gateway:
     """All parts of a process that has just started."""
+    feeds = feeds or Feeds()
     connectors = {
-        key: a_connector(key, _adopting(source), source.capabilities, source.form) for key, source in sources.items()
+        key: a_connector(key, _adopting(source), source.capabilities, source.form) for key, source in fakes.items()
     }
     cursors = Cursors([b"k" * 32])
     feed = Feed(cursors)
     store.on_commit(feed.committed)
+    sources = Sources(store, connectors, lambda sealed: {}, utc_now)
+    sources.on_changed(feeds.changed)
     return Gateway(
         store=store,
-        sources=Sources(store, connectors, lambda sealed: {}, utc_now),
+        sources=sources,
         connectors=connectors,
         cursors=cursors,
         feed=feed,
         replies=Replies(),
         drains=Drains(),
-        locks=ChatLocks(),
+        locks=ChatLocks(feeds.wrote),
+        watching=feeds,
         seal_credentials=lambda credentials: b"",
         tuning=tuning or Tuning(),
     )

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any, cast
 
@@ -31,10 +32,11 @@ def a_vendor(
     also: Mapping[Capability, Support] | None = None,
     record: Mapping[str, Any] | None = None,
     form: Mapping[str, Any] | None = None,
+    kind: type[FakeSource] = FakeSource,
     **traits: Any,
 ) -> FakeSource:
     """A source with the chat `c1`, in which these words were exchanged in turn before."""
-    fake = FakeSource(
+    fake = kind(
         a_source(key=key, vendor=key, **(record or {})),
         list(chats) if chats is not None else [a_chat("c1")],
         capabilities=capabilities(NEWEST_FIRST, also=REPLIES if also is None else also, **traits),
@@ -118,6 +120,14 @@ async def logged(room: Room, *kinds: EventKind, after: int = 0) -> list[tuple[st
 async def settled(room: Room) -> None:
     """Until no reply is followed any more."""
     await room.gateway.replies.drain(20)
+
+
+async def quiet(room: Room) -> None:
+    """Until no feed reads anything any more. Readings end in threads of the store, so there is nothing else to wait for."""
+    for _ in count():
+        if not room.feeds.is_reading:
+            return
+        await asyncio.sleep(0)
 
 
 class Ear:

@@ -210,10 +210,10 @@ async def test_source_that_fails_or_is_late_is_named_as_incomplete(folder: Path)
         async with an_ear(room) as ear:
             last = ear.heard[-1]
         assert isinstance(last, CaughtUp)
-        assert {status.source.key: status.code for status in last.incomplete} == {
-            "down": SourceStatusCode.UPSTREAM_UNAVAILABLE,
-            "late": SourceStatusCode.TIMEOUT,
-        }
+        incomplete = {status.source.key: status.code for status in last.incomplete}
+        assert incomplete.pop("down") is SourceStatusCode.UPSTREAM_UNAVAILABLE
+        assert incomplete.pop("late") is SourceStatusCode.TIMEOUT
+        assert set(incomplete) <= {"good"}, "a slow machine may be late, too"
 
 
 async def test_source_that_cannot_be_opened_is_incomplete_and_ends_nothing(folder: Path) -> None:

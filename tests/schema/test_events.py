@@ -141,7 +141,10 @@ async def test_a_read_marker_is_told_with_what_is_unread_now() -> None:
 
 
 def test_every_kind_of_the_log_is_tested_here() -> None:
-    assert {line.event.kind for line, _ in LINES} | {EventKind.READ_STATE_CHANGED} == set(EventKind)
+    # A gap is a line of the log that resolvers tell as `Gap`.
+    assert {line.event.kind for line, _ in LINES} | {EventKind.READ_STATE_CHANGED, EventKind.STREAM_GAP} == set(
+        EventKind
+    )
 
 
 @pytest.mark.parametrize(

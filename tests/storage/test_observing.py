@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from domain.records import EventKind, MessageState
 from domain.tree import branch_path, by_id
+from storage.messages import Link
 from storage.store import open_store
 from tests.storage.conftest import Clock, World, an_organization, at
 from tests.tier import count
@@ -34,6 +35,7 @@ _STEP = st.one_of(
         st.booleans(),
         st.booleans(),
         st.one_of(st.none(), st.sampled_from("abcde")),
+        st.sampled_from(Link),
     ),
     st.tuples(st.just("chat"), st.integers(0, 30), st.sampled_from("TU"), st.booleans()),
     st.tuples(st.just("overlay"), st.integers(0, 30), st.one_of(st.none(), st.sampled_from("OP"))),
@@ -61,7 +63,7 @@ async def test_the_log_tells_what_the_mirror_holds(
 async def perform(world: World, kind: str, started: int, *rest: Any) -> None:
     key = (world.organization.id, world.source.id, "c")
     match kind, rest:
-        case "messages", (rows, is_whole, newest, own, leaf):
+        case "messages", (rows, is_whole, newest, own, leaf, link):
             messages = [
                 world.message(
                     name, parent, text=text, state=state, created_at=at(created) if created is not None else None
@@ -75,6 +77,7 @@ async def perform(world: World, kind: str, started: int, *rest: Any) -> None:
                 includes_newest=newest,
                 is_own_write=own,
                 active_leaf=leaf,
+                link=Link.UNTOLD if own or (is_whole and link is Link.APART) else link,
             )
         case "chat", (title, own):
             await world.see(world.chat("c", title=title), started=started, is_own_write=own)

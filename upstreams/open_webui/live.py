@@ -153,7 +153,7 @@ class Live:
             if event is not None and event.name == "events":
                 for notice in reader.notices(event.data):
                     connection.tell(notice)
-                self._client.skipped(reader.take_garbled())
+                self._client.garbled(reader.take_garbled())
 
 
 class _Connection:

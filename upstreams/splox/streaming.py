@@ -26,6 +26,7 @@ async def _read(client: UpstreamClient, lines: AsyncGenerator[bytes, None]) -> A
     reader, counted = FrameReader(), 0
     async for line in lines:
         frame = reader.feed(line)
-        counted += client.skipped(reader.garbled - counted)
+        client.garbled(reader.garbled - counted)
+        counted = reader.garbled
         if frame is not None:
             yield frame

@@ -31,7 +31,7 @@ async def watch_chat(client: UpstreamClient, chat_id: str) -> AsyncGenerator[Not
         async for frame in frames:
             if attention.wakes(frame):
                 yield ChatTouched(chat_id)
-            client.skipped(attention.take_misunderstood())
+            client.garbled(attention.take_misunderstood())
 
 
 @dataclass(slots=True)
