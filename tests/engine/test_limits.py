@@ -197,10 +197,10 @@ async def test_every_operation_of_a_document_is_held_to_the_limits() -> None:
 @pytest.mark.parametrize("kind", ["tokens", "comments"])
 async def test_parser_stops_at_the_limit(kind: str) -> None:
     query = "{" + " a" * 100_000 + "}" if kind == "tokens" else "#\n" * 100_000 + "{ a }"
-    started = time.perf_counter()
+    started = time.process_time()
     body = await ask(an_engine(), query)
     assert body["errors"][0]["extensions"]["name"] == kind
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5
 
 
 @pytest.mark.parametrize(

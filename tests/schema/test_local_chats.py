@@ -232,10 +232,12 @@ async def test_twice_the_chats_take_no_more_statements(desk: Desk) -> None:
         await a_chat(desk, title=str(number), folderId=folder, messages=messages)
     await desk.ask(LIST, first=1)
     taken = {}
-    for first in (20, 40):
+    for first in (20, 40, 20, 40):
         before = desk.gateway.store.database.statements
         shown = await desk.ask(LIST, first=first)
-        taken[first] = desk.gateway.store.database.statements - before
+        # What is remembered for seconds only, such as the sources, may be asked for anew in one of them.
+        statements = desk.gateway.store.database.statements - before
+        taken[first] = min(statements, taken.get(first, statements))
         assert len(shown["chats"]["nodes"]) == first
         assert all(len(chat["messages"]["nodes"]) == 3 for chat in shown["chats"]["nodes"])
     assert taken[20] == taken[40]
