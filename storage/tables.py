@@ -231,6 +231,7 @@ class MessageRow(SQLModel, table=True):
     """What is known of a message. `position` is its index along the active path, null off the path.
 
     `is_own`: it was written through the gateway; while it is not final, a reading that lacks it does not delete it.
+    `follower`: the process that last followed it while it was written; null: none ever did.
     """
 
     __tablename__ = "message"
@@ -280,6 +281,7 @@ class MessageRow(SQLModel, table=True):
     position: int | None
     revision: int
     changed_at: int = Field(sa_type=BigInteger)
+    follower: str | None
 
 
 class MessageAliasRow(SQLModel, table=True):
@@ -316,7 +318,7 @@ class EventRow(SQLModel, table=True):
 
 
 class IntentRow(SQLModel, table=True):
-    """A write that was announced before its vendor was asked."""
+    """A write that was announced before its vendor was asked. `process` is the one that does it; null: one of an older release."""
 
     __tablename__ = "intent"
     __table_args__ = (
@@ -348,6 +350,7 @@ class IntentRow(SQLModel, table=True):
     state: str
     result: str = Field(sa_type=Text)
     created_at: int = Field(sa_type=BigInteger)
+    process: str | None
 
 
 class ReadMarkerRow(SQLModel, table=True):
