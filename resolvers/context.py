@@ -1,5 +1,6 @@
 """What one request may use. Built per request by `switchboard.app`; tests build one by hand."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from resolvers.feed import Feed
 from resolvers.replies import Replies
 from resolvers.routing import Sources
 from resolvers.writes import ChatLocks
+from storage.presence import Alone, Presence
 from storage.store import Store
 
 Clock = Callable[[], datetime]
@@ -39,6 +41,10 @@ class Tuning:
     """How long `sendMessage(reply: WAIT)` waits."""
     event_batch: int = 500
     """Most lines of the log that one subscriber reads at once."""
+    reply_patience_seconds: float = 600.0
+    """How long a reply that nobody could follow to its end may take to show up at its source, before it is taken to have broken off."""
+    absence_seconds: float = 120.0
+    """How long after a request that nobody heard the answer of it could still arrive; absent after that, it was never carried out, where absence proves it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +62,7 @@ class Gateway:
     seal_credentials: Callable[[Mapping[str, str]], bytes]
     clock: Clock = utc_now
     tuning: Tuning = field(default_factory=Tuning)
+    presence: Presence = field(default_factory=Alone)
     default_issuer: str | None = None
     """`auth.jwt.issuer`, for `addMember` without one."""
     access_changed: Callable[[], None] = lambda: None
@@ -65,11 +72,15 @@ class Gateway:
 
 
 class Context:
-    """One operation of one principal in one organization. `batches` collects fields below lists; `head` is the log's position at its start."""
+    """One operation of one principal in one organization. `batches` collects fields below lists; `head` is the log's position at its start.
+
+    `client_left` is set when the client goes before a mutation has ended, which runs to its end all the same; None: nobody looks.
+    """
 
     __slots__ = (
         "_head",
         "batches",
+        "client_left",
         "gateway",
         "last_event_id",
         "organization",
@@ -90,6 +101,7 @@ class Context:
         scopes: frozenset[Scope],
         request_id: str,
         last_event_id: str | None = None,
+        client_left: asyncio.Event | None = None,
     ) -> None:
         self.gateway = gateway
         self.organization = organization
@@ -98,9 +110,15 @@ class Context:
         self.scopes = scopes
         self.request_id = request_id
         self.last_event_id = last_event_id
+        self.client_left = client_left
         self.started_at = gateway.clock()
         self.batches: Batches[Context] = Batches(self)
         self._head: int | None = None
+
+    @property
+    def has_left(self) -> bool:
+        """Whether the client has gone."""
+        return self.client_left is not None and self.client_left.is_set()
 
     @property
     def store(self) -> Store:

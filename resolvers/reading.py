@@ -98,8 +98,7 @@ async def read_messages(context: Context, target: ChatTarget, window: MessageWin
         return read
     if not target.capabilities.takes_message_ids:
         read = await own_rows_settled(context, target, read)
-    if not target.capabilities.tells_endings:
-        read = await endings_kept(context, target, read)
+    read = await endings_kept(context, target, read)
     await see_messages(context, target, read)
     return read
 

@@ -74,6 +74,7 @@ def gateway_over(store: Store, sources: Mapping[str, FakeSource], tuning: Tuning
     cursors = Cursors([b"k" * 32])
     feed = Feed(cursors)
     store.on_commit(feed.committed)
+    store.on_settled(feed.settled)
     return Gateway(
         store=store,
         sources=Sources(store, connectors, lambda sealed: {}, utc_now),

@@ -11,8 +11,8 @@ import pytest
 
 from domain.errors import OutcomeUnknown, UpstreamUnavailable
 from domain.records import MessageState, Visibility
-from resolvers.recovery import recover
 from resolvers.sending import ReplyMode, Sent
+from resolvers.supervising import recover
 from storage.intents import IntentState
 from tests.resolvers.conftest import Room
 from tests.resolvers.rooms import a_chat_room, at_source, say, settled, shown
