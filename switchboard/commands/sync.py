@@ -35,9 +35,7 @@ def sync(
 
 
 async def _run(settings: Settings, slug: str, key: str | None, *, again: bool) -> list[str]:
-    # A gateway that serves may have the store open: what it left behind is its own to recover.
-    quiet = settings.model_copy(update={"workers": 2})
-    async with open_gateway(quiet) as (gateway, _):
+    async with open_gateway(settings, serves=False) as (gateway, _):
         organization = await organization_of(gateway.store, slug)
         sources = [source for source in await gateway.sources.of(organization.id) if key in (None, source.key)]
         if not sources:
