@@ -43,11 +43,14 @@ class Left:
 
 async def settle_chat(context: Context, left: Left) -> None:
     """Look once, and settle what can be settled. A source that does not answer leaves all for the next look."""
+    looked_at = context.now()
     target = await _target(context, left) if left.chat_id else None  # what creates a chat is not found by a look at one
     read = await _read(context, target) if target is not None else None
     shown = by_id(read.messages) if read is not None else {}
     for intent in left.intents:
-        await _settle_intent(context, target, intent, read, shown)
+        is_late = looked_at - intent.created_at > timedelta(seconds=context.gateway.tuning.absence_seconds)
+        is_absent = is_late and target is not None and read is not None and _proves_absence(target, read)
+        await _settle_intent(context, intent, shown, is_certainly_absent=is_absent)
     for row in left.messages:
         if row.message.state is MessageState.STREAMING:
             await _settle_reply(context, target, row, read, shown)
@@ -56,38 +59,33 @@ async def settle_chat(context: Context, left: Left) -> None:
 # Intents
 
 
+def _proves_absence(target: ChatTarget, read: MessagesRead) -> bool:
+    """Whether what this reading does not show will never be there."""
+    return target.capabilities.absence_proves_not_sent and read.is_complete and not read.skipped
+
+
 async def _settle_intent(
-    context: Context,
-    target: ChatTarget | None,
-    intent: Intent,
-    read: MessagesRead | None,
-    shown: Mapping[str, Message],
+    context: Context, intent: Intent, shown: Mapping[str, Message], *, is_certainly_absent: bool
 ) -> None:
     written = intent.message_id or intent.reply_id  # answering once more writes a reply only
     found = shown.get(written or "")
     if found is not None and found.state is not MessageState.PENDING:
         result = {"message_id": intent.message_id, "reply_id": intent.reply_id}
         await _finish(context, intent, IntentState.DONE, result)
-    elif target is not None and read is not None and _proves_absence(context, target, intent, read):
-        await _never_done(context, target, intent)
+    elif written is not None and is_certainly_absent:
+        await _never_done(context, intent)
     elif intent.state is IntentState.OPEN:
         await _finish(context, intent, IntentState.UNKNOWN, None)
 
 
-def _proves_absence(context: Context, target: ChatTarget, intent: Intent, read: MessagesRead) -> bool:
-    """Whether a reading that does not show what was written tells that it never will."""
-    age = read.started_at - intent.created_at
-    is_late_enough = age > timedelta(seconds=context.gateway.tuning.absence_seconds)
-    return target.capabilities.absence_proves_not_sent and read.is_complete and not read.skipped and is_late_enough
-
-
-async def _never_done(context: Context, target: ChatTarget, intent: Intent) -> None:
-    keys = [(*target.key, one) for one in (intent.message_id, intent.reply_id) if one is not None]
+async def _never_done(context: Context, intent: Intent) -> None:
+    chat = (intent.source_id, intent.chat_id)
+    keys = [(*chat, one) for one in (intent.message_id, intent.reply_id) if one is not None]
     rows = await context.store.messages.get_many(context.organization.id, keys)
     failed = [replace(row, state=MessageState.FAILED) for row in rows.values() if not row.state.is_final]
 
     async def unit(tx: Transaction) -> None:
-        await _observe(context, tx, target.key, failed)
+        await _observe(context, tx, chat, failed)
         await context.store.intents.settle(tx, intent.id, IntentState.FAILED)
 
     await context.store.database.write(unit)
@@ -124,9 +122,8 @@ async def _settle_reply(
     if not await _is_known_there(context, target, row):
         await _settle_unseen(context, row, shown)
         return
-    if now is None or (
-        not read.is_complete and now == reply
-    ):  # an older one than the window shows, or our own copy of it
+    is_sure = target.capabilities.takes_message_ids and read.is_complete
+    if now is None or (now == reply and not is_sure):  # older than the window shows, or only our own row of it
         now = await _ask(context, target, reply)
     if now is None:
         await _write(context, replace(reply, state=MessageState.FAILED))
@@ -143,7 +140,7 @@ async def _settle_unseen(context: Context, row: Unfinished, shown: Mapping[str, 
     if asked is not None and asked.state is MessageState.PENDING:
         await _write(context, replace(reply, state=MessageState.PENDING))
         return
-    age = context.now() - (reply.created_at or row.changed_at)
+    age = context.now() - row.changed_at  # by our own clock
     if age > timedelta(seconds=context.gateway.tuning.reply_patience_seconds):
         await _write(context, replace(reply, state=MessageState.FAILED))
     else:

@@ -17,6 +17,7 @@ from resolvers.replies import Replies
 from resolvers.routing import Sources
 from resolvers.writes import ChatLocks
 from storage.database import Transaction
+from storage.presence import Alone
 from storage.store import Store, open_store
 from tests.builders import T0, a_principal
 from tests.fakes import FakeSource, a_connector
@@ -36,9 +37,16 @@ class Room:
         """The first source."""
         return next(iter(self.sources.values()))
 
-    def restarted(self) -> "Room":
-        """The same store and sources, as a process finds them that has just started."""
-        return Room(gateway_over(self.gateway.store, self.sources), self.organization, self.sources, self.neighbour)
+    def restarted(self, **parts: Any) -> "Room":
+        """The same store and sources, as a process finds them that has just started; the one before is dead, as far as it knows."""
+        gateway = gateway_over(self.gateway.store, self.sources, **parts)
+        return Room(gateway, self.organization, self.sources, self.neighbour)
+
+    def with_a_second_process(self, **parts: Any) -> tuple["Room", "Room"]:
+        """This process and another one on the same store, which know that both live."""
+        first, second = Together(), Together()
+        first.others, second.others = {second.own}, {first.own}
+        return self.restarted(presence=first, **parts), self.restarted(presence=second, **parts)
 
     def context(self, **changes: Any) -> Context:
         """A request of an admin with all scopes."""
@@ -51,6 +59,17 @@ class Room:
             "request_id": "test",
         }
         return Context(**{**fields, **changes})
+
+
+class Together(Alone):
+    """A process that knows of `others`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.others: set[str] = set()
+
+    def living(self) -> frozenset[str]:
+        return super().living() | self.others
 
 
 @asynccontextmanager
@@ -66,7 +85,9 @@ async def a_room(folder: Path, *sources: FakeSource, tuning: Tuning | None = Non
         await gateway.drains.aclose()
 
 
-def gateway_over(store: Store, sources: Mapping[str, FakeSource], tuning: Tuning | None = None) -> Gateway:
+def gateway_over(
+    store: Store, sources: Mapping[str, FakeSource], tuning: Tuning | None = None, **parts: Any
+) -> Gateway:
     """All parts of a process that has just started."""
     connectors = {
         key: a_connector(key, _adopting(source), source.capabilities, source.form) for key, source in sources.items()
@@ -86,6 +107,7 @@ def gateway_over(store: Store, sources: Mapping[str, FakeSource], tuning: Tuning
         locks=ChatLocks(),
         seal_credentials=lambda credentials: b"",
         tuning=tuning or Tuning(),
+        **parts,
     )
 
 
