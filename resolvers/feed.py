@@ -91,27 +91,24 @@ class Feed:
             listener._told(head)
 
     def on_growth(self, callback: Callable[[Growth], None], on_silence: Callable[[str], None]) -> None:
-        """Call back with what this process adds to a reply, and with who follows none any more, for whoever listens elsewhere."""
+        """Call back with all that is said by who follows a reply in this process, and with who does so no more, for whoever listens elsewhere."""
         self._on_growth.append(callback)
         self._on_silence.append(on_silence)
 
     def grew(self, growth: Growth) -> None:
         """A reply that this process follows has these words by now. The delta is made here, from what was told before."""
-        told = self._tell(growth)
-        if told is not None:
-            for callback in self._on_growth:
-                callback(told)
+        if self._spoken.has_ended(growth.key):
+            return
+        self.heard(growth)
+        for callback in self._on_growth:
+            callback(growth)
 
     def heard(self, growth: Growth) -> None:
         """The same of a reply that another process follows."""
-        self._tell(growth)
-
-    def _tell(self, growth: Growth) -> Growth | None:
         told = self._spoken.take(growth)
         if told is not None:
             for listener in self._listeners.get(growth.delta.organization_id, ()):
                 listener._said(told)
-        return told
 
     def settled(self, key: SpokenKey, is_final: bool) -> None:
         """A message got a final state, or lost it. Called by the store after each commit that did so."""

@@ -22,15 +22,11 @@ _MOST_REPLIES = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """New words of a reply, and all its words so far, for whoever comes in the middle.
-
-    `start` is where the new words begin, in characters (code points), as `delta.offset` is in UTF-16 code units. `speaker`: who follows the reply.
-    """
+    """New words of a reply, and all its words so far, for whoever comes in the middle. `speaker`: who follows the reply."""
 
     delta: Delta
     text_so_far: str
     speaker: str = ""
-    start: int = 0
 
     @property
     def key(self) -> SpokenKey:
@@ -39,7 +35,7 @@ class Growth:
 
     def whole(self) -> "Growth":
         """All words so far at once."""
-        return replace(self, delta=replace(self.delta, offset=0, text=self.text_so_far), start=0)
+        return replace(self, delta=replace(self.delta, offset=0, text=self.text_so_far))
 
 
 @dataclass(slots=True)
@@ -59,7 +55,7 @@ class Spoken:
     def take(self, growth: Growth) -> Growth | None:
         """What is new in the words so far, for those who were told what came before; None when nothing is, or the reply has ended."""
         key = growth.key
-        if key in self._ended:
+        if self.has_ended(key):
             return None
         told = self._told.get(key)
         text = growth.text_so_far
@@ -72,7 +68,7 @@ class Spoken:
         offset = told.length if start == len(known) else utf16_length(text[:start])
         words = text[start:]
         told.length = offset + utf16_length(words)
-        told.growth = replace(growth, delta=replace(growth.delta, offset=offset, text=words), start=start)
+        told.growth = replace(growth, delta=replace(growth.delta, offset=offset, text=words))
         return told.growth
 
     def _begin(self, growth: Growth) -> Growth:
@@ -85,6 +81,10 @@ class Spoken:
         self._told.pop(key, None)
         self._ended[key] = None
         _bound(self._ended)
+
+    def has_ended(self, key: SpokenKey) -> bool:
+        """Whether nothing that is said of it counts any more."""
+        return key in self._ended
 
     def begin_again(self, key: SpokenKey) -> None:
         """A reply that had ended is being written once more."""

@@ -17,10 +17,11 @@ from typing import Any
 
 import orjson
 
+from domain.paging import micros
 from domain.records import Delta
 from resolvers.feed import Feed
-from resolvers.spoken import Growth, SpokenKey
-from storage.columns import instant, micros_or_none
+from resolvers.spoken import Growth, SpokenKey, common_prefix
+from storage.columns import instant
 
 LONGEST_LINE = 32 * 1024 * 1024
 _LONGEST_TEXT = 4 * 1024 * 1024
@@ -30,13 +31,24 @@ _MOST_WAITING_BYTES = 1024 * 1024
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """What was said of a reply so far, and who said it."""
+
+    text: str
+    speaker: str
+
+
+_NOTHING = _Text("", "")
+
+
 class Neighbour:
     """Another process that is told things. One that does not read is told nothing more until it does, and then whole texts first."""
 
     def __init__(self, writer: asyncio.StreamWriter) -> None:
         self._writer = writer
-        self._known: set[SpokenKey] = set()
-        """Replies whose words so far it was told."""
+        self._known: dict[SpokenKey, _Text] = {}
+        """What it was told of each reply so far."""
 
     def hello(self, process: str) -> None:
         """Who speaks."""
@@ -48,19 +60,22 @@ class Neighbour:
 
     def grew(self, growth: Growth) -> None:
         """New words; all of them when it does not know those before."""
-        if len(growth.text_so_far) > _LONGEST_TEXT:
+        text, delta = growth.text_so_far, growth.delta
+        if len(text) > _LONGEST_TEXT:
             return
-        shown = growth if growth.key in self._known else growth.whole()
-        if self._tell(_line_of(shown)):
-            self._known.add(growth.key)
+        start = common_prefix(self._known.get(growth.key, _NOTHING).text, text)
+        at = micros(delta.occurred_at)
+        if self._tell(["grew", *growth.key, delta.after_seq, start, text[start:], at, growth.speaker]):
+            self._known[growth.key] = _Text(text, growth.speaker)
 
     def settled(self, key: SpokenKey, is_final: bool) -> None:
         """A message has its end, or lost it."""
-        self._known.discard(key)
+        self._known.pop(key, None)
         self._tell(["settled", *key, is_final])
 
     def fell_silent(self, speaker: str) -> None:
         """Somebody follows a reply no more."""
+        self._known = _without(self._known, speaker)
         self._tell(["silent", speaker])
 
     def close(self) -> None:
@@ -76,18 +91,12 @@ class Neighbour:
         return True
 
 
-@dataclass(frozen=True, slots=True)
-class _Heard:
-    text: str
-    speaker: str
-
-
 class Voice:
     """A process that is heard. `name` is known once it has said hello."""
 
     def __init__(self, feed: Feed) -> None:
         self._feed = feed
-        self._texts: dict[SpokenKey, _Heard] = {}
+        self._texts: dict[SpokenKey, _Text] = {}
         self.name: str | None = None
 
     def hear(self, line: bytes) -> bool:
@@ -105,7 +114,7 @@ class Voice:
                 self._texts.pop(key, None)
                 self._feed.settled(key, is_final)
             case ["silent", str(speaker)]:
-                self._texts = {key: heard for key, heard in self._texts.items() if heard.speaker != speaker}
+                self._texts = _without(self._texts, speaker)
                 self._feed.forget(speaker)
             case _:
                 _log.debug("a line of a neighbour was not understood")
@@ -129,11 +138,11 @@ class Voice:
         speaker: str,
     ) -> None:
         key = (organization_id, source_id, chat_id, message_id)
-        before = self._texts[key].text if key in self._texts else ""
+        before = self._texts.get(key, _NOTHING).text
         if start > len(before):
             return  # something is missing; the next whole text, or the end, brings it
         text = before[:start] + words
-        self._texts[key] = _Heard(text, speaker)
+        self._texts[key] = _Text(text, speaker)
         delta = Delta(
             organization_id=organization_id,
             source_id=source_id,
@@ -147,7 +156,5 @@ class Voice:
         self._feed.heard(Growth(delta, text, speaker))
 
 
-def _line_of(growth: Growth) -> list[Any]:
-    delta = growth.delta
-    at = micros_or_none(delta.occurred_at)
-    return ["grew", *growth.key, delta.after_seq, growth.start, delta.text, at, growth.speaker]
+def _without(texts: dict[SpokenKey, _Text], speaker: str) -> dict[SpokenKey, _Text]:
+    return {key: text for key, text in texts.items() if text.speaker != speaker}

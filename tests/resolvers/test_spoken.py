@@ -109,7 +109,7 @@ def test_pieces_always_join_to_what_was_said(steps: list[Any]) -> None:
             continue
         heard, last = joined(heard, growth.delta), growth.text_so_far
         assert heard == last
-        assert growth.delta.offset == utf16_length(last[: growth.start])
+        assert growth.delta.offset + utf16_length(growth.delta.text) == utf16_length(last)
 
 
 @given(st.text(), st.text())
