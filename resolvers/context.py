@@ -1,5 +1,6 @@
 """What one request may use. Built per request by `switchboard.app`; tests build one by hand."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from resolvers.mirror_queue import MirrorQueue
 from resolvers.replies import Replies
 from resolvers.routing import Sources
 from resolvers.writes import ChatLocks
+from storage.presence import Alone, Presence
 from storage.store import Store
 
 Clock = Callable[[], datetime]
@@ -45,6 +47,10 @@ class Tuning:
     """How many pages a request reads back to close a hole in what is known of a chat; a feed goes on."""
     fill_seconds: float = 5.0
     """How long it may take for it."""
+    reply_patience_seconds: float = 600.0
+    """How long a reply that nobody could follow to its end may take to show up at its source, before it is taken to have broken off."""
+    absence_seconds: float = 120.0
+    """How long after a request that nobody heard the answer of it could still arrive; absent after that, it was never carried out, where absence proves it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +70,7 @@ class Gateway:
     clock: Clock = utc_now
     tuning: Tuning = field(default_factory=Tuning)
     watching: Watching = field(default_factory=Unwatched)
+    presence: Presence = field(default_factory=Alone)
     default_issuer: str | None = None
     """`auth.jwt.issuer`, for `addMember` without one."""
     access_changed: Callable[[], None] = lambda: None
@@ -76,11 +83,13 @@ class Context:
     """One operation of one principal in one organization. `batches` collects fields below lists; `head` is the log's position at its start.
 
     `may_mirror_late`: what it reads may be committed behind its answer (`resolvers.mirroring`); set before it is executed.
+    `client_left` is set when the client goes before a mutation has ended, which runs to its end all the same; None: nobody looks.
     """
 
     __slots__ = (
         "_head",
         "batches",
+        "client_left",
         "gateway",
         "last_event_id",
         "may_mirror_late",
@@ -102,6 +111,7 @@ class Context:
         scopes: frozenset[Scope],
         request_id: str,
         last_event_id: str | None = None,
+        client_left: asyncio.Event | None = None,
     ) -> None:
         self.gateway = gateway
         self.organization = organization
@@ -111,9 +121,15 @@ class Context:
         self.request_id = request_id
         self.last_event_id = last_event_id
         self.may_mirror_late = False
+        self.client_left = client_left
         self.started_at = gateway.clock()
         self.batches: Batches[Context] = Batches(self)
         self._head: int | None = None
+
+    @property
+    def has_left(self) -> bool:
+        """Whether the client has gone."""
+        return self.client_left is not None and self.client_left.is_set()
 
     @property
     def store(self) -> Store:

@@ -9,30 +9,28 @@ It runs in a task of `Replies`, so it goes on when the client that began it is g
 """
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
 
 from domain.capabilities import Capability
 from domain.errors import GatewayError, OutcomeUnknown, UpstreamError
 from domain.ids import chat_id as global_chat_id
 from domain.ids import message_id
-from domain.records import Agent, Delta, Message, MessageRole, MessageState
+from domain.records import Agent, Message, MessageRole, MessageState
 from domain.source import MessageWindow, NewMessage, Progress
 from domain.tree import by_id
 from resolvers.context import Context
-from resolvers.feed import Growth
+from resolvers.growing import Growing
 from resolvers.intents import Overtaken, abandon, finish, new_intent, open_intent, why_unknown
 from resolvers.reading import is_at_source, native_message_id, read_messages
-from resolvers.replies import Following, common_prefix, utf16_length
+from resolvers.replies import Following
 from resolvers.settling import newest_at_source
 from resolvers.targets import ChatTarget, not_found
 from storage.database import Transaction
 from storage.intents import Intent, IntentState
 from storage.messages import MessagesSeen
 
-_SAVE_EVERY = timedelta(milliseconds=250)
-_SAVE_CHARACTERS = 4096
 _NEWEST = MessageWindow(last=1)
 _AFTER_OURS = MessageWindow(last=20)
 """Wide enough to hold what was just sent, with its answer and what others wrote since, where a source pages its messages."""
@@ -74,10 +72,7 @@ class Exchange:
         self._has_rows = not target.capabilities.takes_message_ids or target.capabilities.replies_late
         self._bound: set[str] = set()
         self.accepted: asyncio.Future[Started] = asyncio.get_running_loop().create_future()
-        self._reply_text = ""
-        self._saved_at: datetime | None = None
-        self._saved_length = 0
-        self._after_seq = 0
+        self._growing: Growing | None = None
 
     async def run(self, following: Following) -> None:
         """The whole way. Errors before acceptance go to `accepted`; later ones end in the rows."""
@@ -103,7 +98,7 @@ class Exchange:
 
     async def resume(self, following: Following) -> None:
         """Follow a reply that is being written, and that nobody follows."""
-        await self._note_position()
+        await self._announce("")
         await self._follow(self._resumed(Progress(None, following.latest)), following)
 
     def _refuse(self, error: Exception) -> None:
@@ -119,7 +114,7 @@ class Exchange:
             opened = await open_intent(context, self._intent, self._commit_pending if self._has_rows else None)
             self._intent = replace(opened, newest_known=self._intent.newest_known)
             if is_late:
-                await self._note_position()
+                await self._announce("")
                 self._accept(Started(self._pending_message(), self._pending_reply()))
             iterator = self._begin()
             try:
@@ -135,14 +130,13 @@ class Exchange:
             if is_late and first.reply is not None:
                 self._say(replace(first.reply, native_id=self._new.reply_id))  # all of it in one piece
             first = await self._commit(first, IntentState.DONE)
-        if not is_late:
-            await self._note_position()
-            self._accept(Started(first.message, first.reply))
+        self._accept(Started(first.message, first.reply))
         following.latest = first.reply
         if first.reply is None or first.reply.state.is_final:
             await iterator.aclose()  # type: ignore[attr-defined]  # every connector's is an async generator
             return None
-        self._reply_text = first.reply.text
+        if not is_late:
+            await self._announce(first.reply.text)
         return iterator
 
     def _begin(self) -> AsyncIterator[Progress]:
@@ -231,63 +225,50 @@ class Exchange:
             yield Progress(found.message, reply)
 
     async def _follow(self, iterator: AsyncIterator[Progress], following: Following) -> None:
-        last: Message | None = following.latest
+        is_over = False
         try:
             async for told in iterator:
                 progress = await self._under_our_ids(told)
                 reply = progress.reply
                 if reply is None:
                     continue
-                last = following.latest = reply
+                following.latest = reply
                 self._say(reply)
                 if reply.state.is_final:
                     await self._commit(progress, None)
+                    is_over = True
                     return
-                await self._save(reply)
-        except UpstreamError:
-            # The row stays STREAMING; the next reading or start settles it.
-            if last is not None:
-                await self._save(last, at_once=True)
+        except GatewayError:
+            # The row stays STREAMING; whoever looks after such rows, or the next reading, settles it.
+            return
+        finally:
+            if self._growing is not None:
+                await self._growing.close(is_over=is_over)
 
     def _say(self, reply: Message) -> None:
-        start = common_prefix(self._reply_text, reply.text)
-        words = reply.text[start:]
-        if not words and len(reply.text) == len(self._reply_text):
-            return
-        delta = Delta(
-            organization_id=self._context.organization.id,
-            source_id=self._target.source.id,
-            chat_id=self._target.chat_id,
-            message_id=reply.native_id,
-            after_seq=self._after_seq,
-            offset=utf16_length(reply.text[:start]),
-            text=words,
-            occurred_at=self._context.now(),
+        if self._growing is not None:
+            self._growing.say(reply)
+
+    async def _announce(self, text: str) -> None:
+        """The reply's row is committed, with this text: its words come behind the line of the log that says so."""
+        organization_id, source_id, chat_id = (
+            self._context.organization.id,
+            self._target.source.id,
+            self._target.chat_id,
         )
-        self._reply_text = reply.text
-        self._context.gateway.feed.grew(Growth(delta, reply.text))
-
-    async def _save(self, reply: Message, *, at_once: bool = False) -> None:
-        now = self._context.now()
-        is_due = self._saved_at is None or now - self._saved_at >= _SAVE_EVERY
-        if not (at_once or is_due or len(reply.text) - self._saved_length >= _SAVE_CHARACTERS):
-            return
-        self._saved_at, self._saved_length = now, len(reply.text)
-
-        async def unit(tx: Transaction) -> None:
-            await self._context.store.messages.save_text(tx, self._context.organization.id, *reply.key, reply.text)
-
-        await self._context.store.database.write(unit)
-
-    async def _note_position(self) -> None:
-        self._after_seq = await self._context.store.events.head(self._context.organization.id)
+        after_seq = await self._context.store.events.last_of_message(
+            organization_id, source_id, chat_id, self._new.reply_id
+        )
+        speaker = f"{self._context.gateway.presence.own}/{uuid.uuid4().hex}"
+        self._growing = Growing(self._context, speaker=speaker, after_seq=after_seq, text=text)
 
     async def _commit(self, progress: Progress, state: IntentState | None) -> Progress:
         """Mirror, events and result in one transaction; what was committed."""
         progress = await self._under_our_ids(progress)
 
         async def unit(tx: Transaction) -> None:
-            await self._observe(tx, [row for row in (progress.message, progress.reply) if row is not None])
+            rows = [row for row in (progress.message, progress.reply) if row is not None]
+            await self._observe(tx, rows, are_new=state is not None)
 
         if state is None:
             await self._context.store.database.write(unit)
@@ -334,9 +315,7 @@ class Exchange:
 
     async def _give_up(self, state: MessageState, intent: IntentState) -> None:
         """Nothing was done (FAILED: rows made in advance say so), or nobody can tell (PENDING: the row stays for the next readings)."""
-        message, reply = self._pending_message(state), self._pending_reply()
-        if reply is not None and state is MessageState.FAILED:
-            reply = replace(reply, state=state)
+        message, reply = self._pending_message(state), self._pending_reply(state)
         rows = [message, reply] if reply is not None else [message]
 
         async def unit(tx: Transaction) -> None:
@@ -347,7 +326,8 @@ class Exchange:
 
         await finish(self._context, self._intent, intent, {"message_id": self._new.id}, unit)
 
-    async def _observe(self, tx: Transaction, rows: list[Message]) -> None:
+    async def _observe(self, tx: Transaction, rows: list[Message], *, are_new: bool = True) -> None:
+        """Write our rows. New ones are the end of the chat, whose active path they continue; a reply in it is followed by this process."""
         if not rows:
             return
         await self._context.store.messages.observe(
@@ -359,11 +339,15 @@ class Exchange:
                 messages=rows,
                 started_at=self._context.now(),
                 is_whole=False,
-                includes_newest=True,
-                active_leaf=rows[-1].native_id,
+                includes_newest=are_new,
+                active_leaf=rows[-1].native_id if are_new else None,
                 is_own_write=True,
             ),
         )
+        if rows[-1].state is MessageState.STREAMING:
+            await self._context.store.followers.take(
+                tx, self._context.organization.id, rows[-1].key, self._context.gateway.presence.own
+            )
 
     def _pending_message(self, state: MessageState = MessageState.PENDING) -> Message:
         return Message(
@@ -380,7 +364,7 @@ class Exchange:
             attachments=self._new.attachments,
         )
 
-    def _pending_reply(self) -> Message | None:
+    def _pending_reply(self, state: MessageState = MessageState.STREAMING) -> Message | None:
         if not self._new.wants_reply:
             return None
         return Message(
@@ -389,7 +373,7 @@ class Exchange:
             chat_id=self._target.chat_id,
             native_id=self._new.reply_id,
             role=MessageRole.ASSISTANT,
-            state=MessageState.STREAMING,
+            state=state,
             author=Agent(),
             parent_id=self._new.id,
             created_at=self._intent.created_at,

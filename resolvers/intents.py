@@ -2,7 +2,10 @@
 
 (none) ──open──▶ OPEN ──done──▶ DONE ──same key──▶ replayed
                   │ └─certainly not done─▶ FAILED ──same key──▶ OPEN again
-                  └─cannot tell─▶ UNKNOWN ──found by a look-up──▶ DONE
+                  └─cannot tell, or its process died─▶ UNKNOWN ──found by a look-up──▶ DONE
+                                                          └─its absence proves it─▶ FAILED
+
+An intent names the process that works on it, so that the others know whether to wait for it or to settle it (`resolvers.recovery`).
 """
 
 import asyncio
@@ -13,12 +16,13 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from domain.errors import GatewayError, IdempotencyConflict, InvalidArgument, UnexpectedAnswer
-from resolvers.context import Context
+from resolvers.context import Context, Gateway
 from storage.database import Transaction
 from storage.intents import Intent, IntentState
 from storage.store import Store
 
 _MAX_KEY = 200
+_LOOK_SECONDS = 0.1
 _running: WeakKeyDictionary[Store, dict[int, asyncio.Event]] = WeakKeyDictionary()
 """By id, the intents of each store that this process works on now: whoever repeats one waits for it."""
 
@@ -51,12 +55,13 @@ def new_intent(
         source_id=source_id,
         chat_id=chat_id,
         created_at=context.now(),
+        process=context.gateway.presence.own,
         **ids,
     )
 
 
 async def earlier(context: Context, intent: Intent) -> Intent | None:
-    """What an earlier request with the same key did; one that still runs in this process is waited for.
+    """What an earlier request with the same key did; one that still runs, in whichever process, is waited for.
 
     None: there was none, or it certainly did nothing. `IdempotencyConflict` when its input was another.
     """
@@ -69,11 +74,26 @@ async def earlier(context: Context, intent: Intent) -> Intent | None:
         if known is None:
             return None
         same_input(known, intent)
-        event = _of(context).get(known.id)
+        event = _of(context.store).get(known.id)
         if known.state is IntentState.OPEN and event is not None:
             await event.wait()
-            continue
-        return None if known.state is IntentState.FAILED else known
+        elif _is_elsewhere(context.gateway, known):
+            await asyncio.sleep(_LOOK_SECONDS)
+        else:
+            return None if known.state is IntentState.FAILED else known
+
+
+def is_left(gateway: Gateway, intent: Intent) -> bool:
+    """Whether nobody works on it, though it is open."""
+    is_open = intent.state is IntentState.OPEN
+    return is_open and intent.id not in _of(gateway.store) and not _is_elsewhere(gateway, intent)
+
+
+def _is_elsewhere(gateway: Gateway, intent: Intent) -> bool:
+    """Whether another process works on it now."""
+    if intent.state is not IntentState.OPEN or intent.process in (None, gateway.presence.own):
+        return False
+    return intent.process in gateway.presence.living()
 
 
 async def begin(context: Context, intent: Intent) -> Intent:
@@ -108,7 +128,7 @@ async def open_intent(
         nonlocal opened
         opened = await context.store.intents.open_intent(tx, intent)
         if opened.is_new:
-            _of(context)[opened.id] = asyncio.Event()
+            _of(context.store)[opened.id] = asyncio.Event()
             if also is not None:
                 await also(tx, opened)
         return opened
@@ -147,12 +167,12 @@ async def finish(
 
 def abandon(context: Context, intent: Intent) -> None:
     """This process does not work on it any more, however it stands: nobody shall go on waiting."""
-    if (event := _of(context).pop(intent.id, None)) is not None:
+    if (event := _of(context.store).pop(intent.id, None)) is not None:
         event.set()
 
 
-def _of(context: Context) -> dict[int, asyncio.Event]:
-    return _running.setdefault(context.store, {})
+def _of(store: Store) -> dict[int, asyncio.Event]:
+    return _running.setdefault(store, {})
 
 
 def why_unknown(error: GatewayError) -> str:

@@ -255,7 +255,8 @@ async def _stream(
                 # Before the log is read: what it then says of the end of a reply makes them superfluous.
                 await words.hear(listener)
             async for event in reader.new_events():
-                words.logged(event)
+                if isinstance(event, Happened):
+                    words.logged(event)
                 yield event
             for delta in words.ready(reader.position):
                 yield delta
@@ -283,11 +284,17 @@ class _LogReader:
         self.position = position
 
     async def new_events(self) -> AsyncIterator[Happened | Gap]:
-        """Every wanted line after the position that is committed by now."""
+        """Every wanted line after the position that is committed by now; a gap where lines were forgotten before they could be read."""
         while True:
-            batch = await self._context.store.events.after(
+            lines = await self._context.store.events.lines_after(
                 self._context.organization.id, self.position, self._context.gateway.tuning.event_batch
             )
+            if lines.is_torn:
+                lost = self._context.gateway.feed.cursor_at(self._context.organization.id, self.position)
+                self.position = lines.head
+                yield _gap(self._context, lost, lines.head)
+                continue
+            batch = lines.events
             if not batch:
                 return
             visible = await self._visible(batch)
@@ -385,6 +392,8 @@ class _Words:
             return
         if event.event.kind is EventKind.MESSAGE_UPDATED and event.message is not None and event.message.state.is_final:
             key = event.message.key
+            # Whoever committed the end, here or elsewhere: a follower that lags behind has nothing more to say.
+            self._context.gateway.feed.settled((self._context.organization.id, *key), True)
             self._joined.discard(key)
             self._waiting = [growth for growth in self._waiting if _key(growth.delta) != key]
 
@@ -401,7 +410,7 @@ class _Words:
         """The words whose reply is announced by the log up to `position`."""
         ready = [growth for growth in self._waiting if growth.delta.after_seq <= position]
         self._waiting = [growth for growth in self._waiting if growth.delta.after_seq > position]
-        return [self._delta(growth) for growth in ready]
+        return [self._delta(growth, position) for growth in ready]
 
     async def _wanted_of(self, came: Sequence[Growth]) -> list[Growth]:
         wanted, context = self._wanted, self._context
@@ -423,13 +432,14 @@ class _Words:
             keys = {key for key, chat in rows.items() if chat.folder in wanted.folders}
         return [growth for growth in came if (growth.delta.source_id, growth.delta.chat_id) in keys]
 
-    def _delta(self, growth: Growth) -> DeltaCame:
+    def _delta(self, growth: Growth, position: int) -> DeltaCame:
+        """Its cursor is that of the stream: whoever continues behind it has had everything up to there, not only up to the reply's own line."""
         delta = growth.delta
         if _key(delta) not in self._joined:
             self._joined.add(_key(delta))
             if delta.offset > 0:
                 delta = replace(delta, offset=0, text=growth.text_so_far)
-        cursor = self._context.gateway.feed.cursor_at(delta.organization_id, delta.after_seq, delta.offset)
+        cursor = self._context.gateway.feed.cursor_at(delta.organization_id, position, delta.offset)
         return DeltaCame(cursor=cursor, delta=delta)
 
 

@@ -150,8 +150,7 @@ async def take_in(
         settled = link.read
         if not target.capabilities.takes_message_ids:
             settled = await own_rows_settled(context, target, settled)
-        if not target.capabilities.tells_endings:
-            settled = await endings_kept(context, target, settled)
+        settled = await endings_kept(context, target, settled)
         observed = await see_messages(context, target, settled, link, window)
         if not observed.is_overtaken:
             break

@@ -1,7 +1,7 @@
 """Replies that are being written: one task follows each to its end, whoever listens, and outlives the request that began it.
 
         started ──words──▶ STREAMING ──words──▶ … ──final──▶ COMPLETE | FAILED | CANCELLED
-                                  └─ follower lost (error, shutdown) ─▶ row stays STREAMING, settled by the next start or read
+                                  └─ follower lost (error, shutdown) ─▶ row stays STREAMING, and is looked after (`resolvers.supervising`)
 
 Words go to the feed at once; the text so far is saved at most every 250 ms or 4 KB, without an event; the final text is
 observed like any reading, which logs `MESSAGE_UPDATED`.
@@ -27,6 +27,8 @@ class Following:
     task: asyncio.Task[None]
     finished: asyncio.Event
     latest: Message | None = None
+    waiting: int = 0
+    """How many requests wait for its end."""
 
 
 class Replies:
@@ -63,7 +65,7 @@ class Replies:
         return len(self._following)
 
     async def drain(self, seconds: float) -> None:
-        """Let followers finish for at most `seconds`, then cancel the rest; their rows are settled by the next start."""
+        """Let followers finish for at most `seconds`, then cancel the rest; another process, or the next start, looks after their rows."""
         tasks = [following.task for following in self._following.values()]
         if not tasks:
             return
@@ -82,22 +84,3 @@ async def wait_until(done: Awaitable[Any], seconds: float) -> bool:
     except TimeoutError:
         return False
     return True
-
-
-def utf16_length(text: str) -> int:
-    """The length of a text as JavaScript counts it."""
-    return len(text.encode("utf-16-le", "surrogatepass")) // 2
-
-
-def common_prefix(old: str, new: str) -> int:
-    """How many characters (code points) both texts begin with: where a delta starts. Never inside a code point, so never inside a surrogate pair."""
-    if new.startswith(old):
-        return len(old)
-    low, high = 0, min(len(old), len(new))
-    while low < high:
-        middle = (low + high + 1) // 2
-        if old[:middle] == new[:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low

@@ -21,6 +21,7 @@ from resolvers.reading import native_message_id, read_messages, under_known_ids
 from resolvers.replies import wait_until
 from resolvers.settling import unsent
 from resolvers.targets import ChatTarget, MessageTarget, chat_target, denied_as, message_target, not_found
+from resolvers.waiting import wait_for_reply
 from storage.database import Transaction
 from storage.intents import Intent, IntentState
 from storage.messages import MessagesSeen
@@ -114,11 +115,11 @@ async def _send(
         wants_reply=wants_reply,
     )
     exchange = Exchange(context, target, new, intent, client_mutation_id=request.client_mutation_id)
-    following = context.gateway.replies.follow((*target.key, reply_id), exchange.run)
+    context.gateway.replies.follow((*target.key, reply_id), exchange.run)
     with denied_as("chat", request.chat_id, ("chatId",)):
         started = await asyncio.shield(exchange.accepted)
     if request.reply is ReplyMode.WAIT:
-        await wait_until(following.finished.wait(), context.gateway.tuning.wait_reply_seconds)
+        await wait_for_reply(context, target, reply_id)
     return await _as_sent(context, target, message_id, reply_id, request.client_mutation_id, fallback=started)
 
 
@@ -159,6 +160,8 @@ def _parent(request: SendMessage, target: ChatTarget) -> str | None:
 async def _replayed(context: Context, target: ChatTarget, known: Intent, request: SendMessage) -> Sent:
     if known.message_id is None:
         raise not_found("message", "", ())
+    if request.reply is ReplyMode.WAIT and known.state is IntentState.DONE and known.reply_id is not None:
+        await wait_for_reply(context, target, known.reply_id)
     sent = await _as_sent(
         context, target, known.message_id, known.reply_id or "", request.client_mutation_id, replayed=True
     )
@@ -287,6 +290,8 @@ async def _answer_again(
         reply_id=reply_id,
     )
     if (known := await earlier(context, intent)) is not None:
+        if reply is ReplyMode.WAIT and known.state is IntentState.DONE:
+            await wait_for_reply(context, target, known.reply_id or "")
         answered = await _as_sent(context, target, "", known.reply_id or "", None, replayed=True)
         if known.state is not IntentState.DONE and answered.reply is None:
             raise _still_unknown(target)
@@ -302,11 +307,11 @@ async def _answer_again(
     )
     native_id = await native_message_id(context, target, target.message_id)
     exchange = Exchange(context, target, new, intent, answers_again=native_id)
-    following = context.gateway.replies.follow((*target.key, reply_id), exchange.run)
+    context.gateway.replies.follow((*target.key, reply_id), exchange.run)
     with denied_as("message", message_id, ("messageId",)):
         started = await asyncio.shield(exchange.accepted)
     if reply is ReplyMode.WAIT:
-        await wait_until(following.finished.wait(), context.gateway.tuning.wait_reply_seconds)
+        await wait_for_reply(context, target, reply_id)
     sent = await _as_sent(context, target, "", reply_id, None)
     return replace(sent, reply=sent.reply or started.reply)
 

@@ -73,23 +73,25 @@ async def newest_at_source(context: Context, target: ChatTarget, read: MessagesR
 
 
 async def endings_kept(context: Context, target: ChatTarget, read: MessagesRead) -> MessagesRead:
-    """The reading of a source that shows no endings, with those that are known: an answer that was stopped does not become a complete one."""
-    asked = [(*target.key, message.native_id) for message in read.messages if message.role is MessageRole.ASSISTANT]
-    known = await context.store.messages.get_many(context.organization.id, asked)
-    kept = {
-        native_id: row.state
-        for (_, _, native_id), row in known.items()
-        if row.state in (MessageState.CANCELLED, MessageState.FAILED) and row.deleted_at is None
-    }
-    if not kept:
+    """The reading with the endings that are known: an answer that was stopped does not become a complete one at a source that shows no
+    endings, and one that broke off is not written again because its source never noticed.
+    """
+    tells = target.capabilities.tells_endings
+    answers = [message for message in read.messages if message.role is MessageRole.ASSISTANT]
+    asked = [(*target.key, one.native_id) for one in answers if not tells or not one.state.is_final]
+    if not asked:
         return read
-    shown = [
-        replace(message, state=kept[message.native_id])
-        if message.native_id in kept and message.state is MessageState.COMPLETE
-        else message
-        for message in read.messages
-    ]
-    return replace(read, messages=shown)
+    known = await context.store.messages.get_many(context.organization.id, asked)
+
+    def kept(message: Message) -> Message:
+        row = known.get((*target.key, message.native_id))
+        if row is None or row.deleted_at is not None or row.state not in (MessageState.CANCELLED, MessageState.FAILED):
+            return message
+        is_hidden = message.state is MessageState.COMPLETE
+        is_unnoticed = not message.state.is_final and message.text == row.text
+        return replace(message, state=row.state) if is_hidden or is_unnoticed else message
+
+    return replace(read, messages=[kept(message) for message in read.messages])
 
 
 def _end(read: MessagesRead, shown: Sequence[Message]) -> str | None:

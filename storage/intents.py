@@ -12,7 +12,7 @@ from storage.database import Database, Row, Transaction
 
 _INTENT = (
     "id, organization_id, principal, mutation, idempotency_key, input_hash, source_id, chat_id, newest_known, message_id, "
-    "reply_id, state, result, created_at"
+    "reply_id, state, result, created_at, process"
 )
 KEPT = timedelta(hours=24)
 """How long an idempotency key is remembered."""
@@ -46,6 +46,8 @@ class Intent:
     state: IntentState = IntentState.OPEN
     result: Mapping[str, Any] = field(default_factory=dict)
     created_at: datetime
+    process: str | None = None
+    """The process that does it, or did; None: one of an older release."""
     is_new: bool = False
     """Set on what `open_intent` answers when this call opened it; False: an earlier request used the same key."""
     supersedes: tuple[str, ...] = ()
@@ -87,6 +89,21 @@ class Intents:
         written = to_json(result) if result is not None else None
         await tx.execute(sql, {"id": intent_id, "state": state, "result": written})
 
+    async def settle(
+        self,
+        tx: Transaction,
+        intent_id: int,
+        state: IntentState,
+        result: Mapping[str, Any] | None = None,
+    ) -> None:
+        """As `finish`, for somebody else's: what was said by whoever did it stays."""
+        sql = (
+            "UPDATE intent SET state = :state, result = coalesce(:result, result) WHERE id = :id "
+            "AND state IN ('OPEN', 'UNKNOWN')"
+        )
+        written = to_json(result) if result is not None else None
+        await tx.execute(sql, {"id": intent_id, "state": state, "result": written})
+
     async def by_key(self, organization_id: int, principal: str, mutation: str, key: str) -> Intent | None:
         """What the request with an idempotency key did."""
         row = await self._database.fetch_one(*_by_key(organization_id, principal, mutation, key))
@@ -99,7 +116,7 @@ class Intents:
         return _intent(row) if row else None
 
     async def open_intents(self) -> list[Intent]:
-        """Every write of any organization that is OPEN or UNKNOWN, oldest first: what a start has to settle."""
+        """Every write of any organization that is OPEN or UNKNOWN, oldest first."""
         sql = f"SELECT {_INTENT} FROM intent WHERE state IN ('OPEN', 'UNKNOWN') ORDER BY id"
         return [_intent(row) for row in await self._database.fetch_all(sql)]
 
@@ -150,4 +167,5 @@ def _intent(row: Row) -> Intent:
         state=IntentState(row[11]),
         result=from_json(row[12]),
         created_at=instant(row[13]),
+        process=row[14],
     )

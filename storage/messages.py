@@ -58,6 +58,9 @@ _OF_CHAT = "organization_id = :organization_id AND source_id = :source_id AND ch
 MessageId = tuple[int, int, str, str]
 """(organization id, source id, chat, message)."""
 
+OnSettled = Callable[[MessageId, bool], None]
+"""A message that was unfinished has an end (True), or one that had is being written again (False)."""
+
 
 @dataclass(slots=True)
 class _Chat:
@@ -94,6 +97,11 @@ class Messages(MessageReads):
         self._clock = clock
         self._seen = chats.seen_messages
         self._details: dict[MessageId, Mapping[str, Any]] = {}
+        self._on_settled: list[OnSettled] = []
+
+    def on_settled(self, callback: OnSettled) -> None:
+        """Call back in the loop after each commit of this process with which a message ended, or began again."""
+        self._on_settled.append(callback)
 
     @contextmanager
     def announced(
@@ -148,6 +156,7 @@ class Messages(MessageReads):
         if outcome.joined:
             sql = f"UPDATE message SET is_apart = 0 WHERE {_OF_CHAT} AND native_id IN {sqlite.values_of('ids')}"
             await tx.execute(sql, {**chat.path.parameters, "ids": sqlite.packed(outcome.joined)})
+        self._tell_settled(tx, seen, known, outcome)
         is_placed = await self._place(tx, seen, chat, outcome)
         await self._set_baseline(tx, seen, chat)
         is_changed = is_placed or seen.begins_anew or bool(outcome.writes or outcome.buried or outcome.joined)
@@ -238,6 +247,19 @@ class Messages(MessageReads):
             "public_id": public_id,
         }
         await tx.execute(sql, values)
+
+    def _tell_settled(
+        self, tx: Transaction, seen: MessagesSeen, known: Mapping[str, KnownMessage], outcome: _Outcome
+    ) -> None:
+        now = {str(row["native_id"]): MessageState(row["state"]).is_final for row in outcome.writes}
+        now |= dict.fromkeys(outcome.buried, True)
+        for native_id, is_final in now.items():
+            row = known.get(native_id)
+            if row is None or MessageState(row.state).is_final is is_final:
+                continue
+            key = (seen.organization_id, seen.source_id, seen.chat_id, native_id)
+            for callback in self._on_settled:
+                tx.after_commit(lambda key=key, is_final=is_final, callback=callback: callback(key, is_final))  # type: ignore[misc]
 
     def _detail(self, seen: MessagesSeen, native_id: str) -> Mapping[str, Any] | None:
         key = (seen.organization_id, seen.source_id, seen.chat_id, native_id)
@@ -490,11 +512,14 @@ def _has_vanished(row: KnownMessage, seen: MessagesSeen) -> bool:
 def _was_composed_before_the_end(row: KnownMessage, message: Message) -> bool:
     """Whether a row of ours that has ended is shown as it was in advance: readings are completed with own rows that the source
     does not show yet, and such a reading may have begun while the end was under way to the disk. No vendor says `PENDING`.
+    The same holds for a reply that broke off while its source goes on to say that it is being written, and adds nothing.
     """
-    if not MessageState(row.state).is_final:
+    if not MessageState(row.state).is_final or message.state.is_final:
         return False
     is_empty_reply = message.state is MessageState.STREAMING and not message.text
-    return message.state is MessageState.PENDING or (is_empty_reply and row.state == MessageState.FAILED)
+    is_same_but_for_the_end = content_hash(replace(message, state=MessageState(row.state))) == row.content_hash
+    was_in_advance = message.state is MessageState.PENDING or (is_empty_reply and row.state == MessageState.FAILED)
+    return was_in_advance or is_same_but_for_the_end
 
 
 def _only_grows(row: KnownMessage, message: Message) -> bool:

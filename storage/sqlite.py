@@ -15,6 +15,9 @@ _PREFIX = "sqlite:///"
 BEGIN = "BEGIN IMMEDIATE"
 """Takes the lock for writing at once: two processes cannot both read, then both want to write, and deadlock."""
 
+WAIT_FOR_NOTHING = "PRAGMA busy_timeout = 0"
+"""After `pragmas`: a statement that meets a lock fails at once."""
+
 DATA_VERSION = "PRAGMA data_version"
 """Changes on a connection when any *other* connection has committed."""
 

@@ -10,8 +10,9 @@ from storage.chats import Chats
 from storage.database import Database
 from storage.events import Events, OnCommit
 from storage.folders import Folders
+from storage.followers import Followers
 from storage.intents import Intents
-from storage.messages import Messages
+from storage.messages import Messages, OnSettled
 from storage.organizations import Organizations
 from storage.read_markers import ReadMarkers
 from storage.search import Search
@@ -40,6 +41,7 @@ class Store:
         self.events = Events(database)
         self.chats = Chats(database, self.events, clock)
         self.messages = Messages(database, self.events, self.chats, clock)
+        self.followers = Followers(database)
         self.folders = Folders(database, self.events, self.chats, clock)
         self.intents = Intents(database)
         self.read_markers = ReadMarkers(database, self.events, clock)
@@ -48,6 +50,10 @@ class Store:
     def on_commit(self, callback: OnCommit) -> None:
         """Call back with (organization id, head of its log), in the loop, after each commit of this process that logged something."""
         self.events.on_commit(callback)
+
+    def on_settled(self, callback: OnSettled) -> None:
+        """Call back with (its id, whether it has ended), in the loop, after each commit of this process that ended a message or began it again."""
+        self.messages.on_settled(callback)
 
 
 @asynccontextmanager

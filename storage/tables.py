@@ -8,6 +8,7 @@ from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, LargeBinary, Tex
 from sqlmodel import Field, SQLModel
 
 _LIVE = text("deleted_at IS NULL")
+_NO = text("0")
 
 
 class OrganizationRow(SQLModel, table=True):
@@ -253,6 +254,7 @@ class MessageRow(SQLModel, table=True):
     `is_own`: it was written through the gateway; while it is not final, a reading that lacks it does not delete it.
     `is_apart`: messages that are not known may stand between it and the others; at sources that page messages, the rest of a chat is one
     stretch without holes.
+    `follower`: the process that last followed it while it was written; null: none ever did.
     """
 
     __tablename__ = "message"
@@ -299,10 +301,11 @@ class MessageRow(SQLModel, table=True):
     raw: str | None = Field(sa_type=Text)
     content_hash: bytes = Field(sa_type=LargeBinary)
     is_own: bool
-    is_apart: bool
+    is_apart: bool = Field(sa_column_kwargs={"server_default": _NO})
     position: int | None
     revision: int
     changed_at: int = Field(sa_type=BigInteger)
+    follower: str | None
 
 
 class MessageAliasRow(SQLModel, table=True):
@@ -339,7 +342,7 @@ class EventRow(SQLModel, table=True):
 
 
 class IntentRow(SQLModel, table=True):
-    """A write that was announced before its vendor was asked."""
+    """A write that was announced before its vendor was asked. `process` is the one that does it; null: one of an older release."""
 
     __tablename__ = "intent"
     __table_args__ = (
@@ -371,6 +374,7 @@ class IntentRow(SQLModel, table=True):
     state: str
     result: str = Field(sa_type=Text)
     created_at: int = Field(sa_type=BigInteger)
+    process: str | None
 
 
 class ReadMarkerRow(SQLModel, table=True):

@@ -40,7 +40,7 @@ class GatewaySession:
         """When the credential ends by itself; None: never. `renew` moves it."""
         return self._identity.expires_at
 
-    def context(self, *, request_id: str) -> Context:
+    def context(self, *, request_id: str, client_left: asyncio.Event | None = None) -> Context:
         """What one operation may use."""
         identity = self._identity
         return Context(
@@ -51,6 +51,7 @@ class GatewaySession:
             scopes=identity.scopes,
             request_id=request_id,
             last_event_id=self._last_event_id,
+            client_left=client_left,
         )
 
     async def ended(self) -> None:

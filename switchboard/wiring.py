@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from fnmatch import fnmatchcase
 
 from resolvers.context import Gateway, Tuning, utc_now
@@ -11,18 +11,22 @@ from resolvers.cursors import Cursors
 from resolvers.drains import Drains
 from resolvers.feed import Feed
 from resolvers.mirror_queue import MirrorQueue
-from resolvers.recovery import recover
 from resolvers.replies import Replies
 from resolvers.routing import Sources
+from resolvers.supervising import Supervisor, supervising
 from resolvers.watching.feeds import Feeds
 from resolvers.watching.tuning import WatchTuning
 from resolvers.writes import ChatLocks
 from storage import local
+from storage.changes import changes
+from storage.presence import present
 from storage.store import open_store
 from switchboard.auth import Authenticator
 from switchboard.configured_sources import configure_sources
 from switchboard.keys import key_ring
 from switchboard.metrics import MIRROR_DROPPED, MIRROR_FAILED, poll_observer, upstream_observer
+from switchboard.neighbours import neighbours
+from switchboard.noticing import noticing
 from switchboard.retention import forgetting
 from switchboard.sessions import GatewaySessions
 from switchboard.settings import Settings
@@ -31,12 +35,13 @@ from upstreams.http import UpstreamClients
 from upstreams.policy import UpstreamSettings
 from upstreams.registry import connectors
 
-_LOOK_SECONDS = 0.25
-
 
 @asynccontextmanager
-async def open_gateway(settings: Settings) -> AsyncIterator[tuple[Gateway, GatewaySessions]]:
-    """The parts of one process. Raises `SettingsError` or `GatewayError` when it cannot start."""
+async def open_gateway(settings: Settings, *, serves: bool = True) -> AsyncIterator[tuple[Gateway, GatewaySessions]]:
+    """The parts of one process. Raises `SettingsError` or `GatewayError` when it cannot start.
+
+    One that does not serve, as a command, tells the others what it does, and looks after nothing but its own business.
+    """
     keys = key_ring(settings)
     sessions: GatewaySessions | None = None
 
@@ -45,12 +50,14 @@ async def open_gateway(settings: Settings) -> AsyncIterator[tuple[Gateway, Gatew
             sessions.access_changed()
 
     clients = UpstreamClients(upstream_settings(settings), observe=upstream_observer())
-    async with open_store(settings.database_url) as store:
+    async with AsyncExitStack() as around, open_store(settings.database_url) as store:
+        presence = around.enter_context(present(settings.database_url))
         available = {"local": local.connector(store), **connectors(clients)}
         await configure_sources(store, settings.sources, available, keys.seal, utc_now())
         cursors = Cursors(keys.cursor_keys)
         feed = Feed(cursors)
         store.on_commit(feed.committed)
+        store.on_settled(feed.settled)
         sources = Sources(store, available, keys.unseal, utc_now)
         feeds = Feeds(watch_tuning(settings), observe=poll_observer())
         sources.on_changed(feeds.changed)
@@ -76,23 +83,26 @@ async def open_gateway(settings: Settings) -> AsyncIterator[tuple[Gateway, Gatew
                 caught_up_seconds=settings.live.caught_up_seconds,
             ),
             watching=feeds,
+            presence=presence,
             default_issuer=settings.auth.jwt.issuer if settings.auth.jwt is not None else None,
             access_changed=access_changed,
             take_variable=_variables_of(settings.credential_variables),
         )
-        if settings.workers == 1:  # another worker's open intents are not left behind, they are under way
-            await recover(gateway)
         jwt = settings.auth.jwt
         verifier = TokenVerifier(jwt) if jwt is not None else None
         authenticator = Authenticator(store, verifier=verifier, check_seconds=settings.auth.check_seconds)
         sessions = GatewaySessions(gateway, authenticator, check_seconds=settings.auth.check_seconds)
-        watching = asyncio.create_task(_watch_other_workers(gateway)) if settings.workers > 1 else None
+        supervisor = Supervisor(gateway)
+        await around.enter_async_context(neighbours(presence, store, feed, supervisor.call))
         try:
-            async with forgetting(gateway, settings):
+            async with AsyncExitStack() as duties:
+                if serves:
+                    noticed = around.enter_context(changes(settings.database_url))
+                    await duties.enter_async_context(noticing(feed, noticed))
+                    await duties.enter_async_context(supervising(supervisor))
+                    await duties.enter_async_context(forgetting(gateway, settings))
                 yield gateway, sessions
         finally:
-            if watching is not None:
-                watching.cancel()
             await authenticator.aclose()
             await feeds.aclose()
             await asyncio.gather(
@@ -120,14 +130,6 @@ def watch_tuning(settings: Settings) -> WatchTuning:
     """The bounds of the feeds."""
     values = settings.live.model_dump()
     return WatchTuning(**{name: value for name, value in values.items() if name in WatchTuning.__slots__})
-
-
-async def _watch_other_workers(gateway: Gateway) -> None:
-    """What another worker commits wakes the subscribers of this one: the head of the log is looked at while somebody listens."""
-    while True:
-        await asyncio.sleep(_LOOK_SECONDS)
-        for organization_id in gateway.feed.organizations():
-            gateway.feed.committed(organization_id, await gateway.store.events.head(organization_id))
 
 
 def _variables_of(patterns: Sequence[str]) -> Callable[[str], str | None]:

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 from domain.records import Delta, Message, MessageState
 from resolvers.context import Context
-from resolvers.feed import Growth
-from resolvers.replies import common_prefix, utf16_length
+from resolvers.spoken import Growth
 from storage.database import Transaction
 
 _MOST = 1000
@@ -61,7 +60,6 @@ class ForeignWords:
         return _Growing(aliases.get(reply.native_id, reply.native_id), 0, "", "", now)
 
     def _say(self, context: Context, reply: Message, growing: _Growing) -> None:
-        start = common_prefix(growing.text, reply.text)
         if reply.text == growing.text:
             return
         delta = Delta(
@@ -70,12 +68,12 @@ class ForeignWords:
             chat_id=reply.chat_id,
             message_id=growing.public_id,
             after_seq=growing.after_seq,
-            offset=utf16_length(reply.text[:start]),
-            text=reply.text[start:],
+            offset=0,
+            text=reply.text,
             occurred_at=context.now(),
         )
         growing.text = reply.text
-        context.gateway.feed.grew(Growth(delta, reply.text))
+        context.gateway.feed.grew(Growth(delta, reply.text, f"{context.gateway.presence.own}/{reply.source_id}"))
 
     async def _save(self, context: Context, place: tuple[int, str, str], growing: _Growing, now: float) -> None:
         is_due = now - growing.saved_at >= _SAVE_EVERY_SECONDS

@@ -47,8 +47,8 @@ def with_store(config: Path | None, act: Callable[[Settings, Store], Awaitable[T
 
 @asynccontextmanager
 async def opened_gateway(settings: Settings) -> AsyncIterator[Gateway]:
-    """All parts of a gateway, for one command. Another one may have the store open: what it left behind is its own to recover."""
-    async with open_gateway(settings.model_copy(update={"workers": 2})) as (gateway, _):
+    """All parts of a gateway, for one command."""
+    async with open_gateway(settings, serves=False) as (gateway, _):
         yield gateway
 
 

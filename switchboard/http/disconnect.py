@@ -1,4 +1,4 @@
-"""Ends an operation whose client has left, so that nothing more is asked upstream for nobody."""
+"""Ends an operation whose client has left, so that nothing more is asked upstream for nobody; or tells one that must not be ended."""
 
 import asyncio
 from collections.abc import Awaitable, Coroutine
@@ -43,6 +43,27 @@ async def until_gone(running: Coroutine[Any, Any, T], receive: Receive, *, after
         if gone and operation.uncancel() == 0:
             raise ClientGone from None
         raise
+
+
+async def to_its_end(
+    running: Coroutine[Any, Any, T], receive: Receive, left: asyncio.Event, *, after_seconds: float
+) -> T:
+    """The result of `running`, which goes on when the client leaves: `left` is set then. Watching begins after `after_seconds`."""
+    watchers: list[asyncio.Task[None]] = []
+
+    async def watch() -> None:
+        await wait_for_disconnect(receive)
+        left.set()
+
+    loop = asyncio.get_running_loop()
+    timer = loop.call_later(after_seconds, lambda: watchers.append(loop.create_task(watch())))
+    try:
+        return await running
+    finally:
+        timer.cancel()
+        for watcher in watchers:
+            watcher.cancel()
+            await settle(watcher)
 
 
 async def wait_for_disconnect(receive: Receive) -> None:

@@ -4,6 +4,7 @@ Order of the checks: origin, method, form of the answer, content type, credentia
 credential learns nothing of the schema and has no body read.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
@@ -15,7 +16,7 @@ from engine.execution import Engine
 from engine.plans import PlanRefused
 from engine.requests import OperationRequest
 from switchboard.http.body import ClientGone, Receive, Send, read_body
-from switchboard.http.disconnect import until_gone
+from switchboard.http.disconnect import to_its_end, until_gone
 from switchboard.http.exchange import Exchange
 from switchboard.http.headers import read_headers, request_id_of
 from switchboard.http.negotiation import Accepted, Form, read_accept
@@ -129,7 +130,8 @@ class GraphQLOverHTTP:
         receive: Receive,
         exchange: Exchange,
     ) -> None:
-        context = session.context(request_id=exchange.request_id)
+        client_left = asyncio.Event()
+        context = session.context(request_id=exchange.request_id, client_left=client_left)
         try:
             plan = self._engine.plan(request)
         except PlanRefused as refused:
@@ -155,10 +157,12 @@ class GraphQLOverHTTP:
             )
             await self._streams.subscription(starting, session, receive, exchange)
             return
-        # A mutation runs to its end even if its client leaves: half of a write helps nobody.
         running = self._engine.execute(request, context, plan)
-        after_seconds = self._settings.watch_after_seconds if plan.kind is OperationType.QUERY else None
-        response = await until_gone(running, receive, after_seconds=after_seconds)
+        after_seconds = self._settings.watch_after_seconds
+        if plan.kind is OperationType.QUERY:
+            response = await until_gone(running, receive, after_seconds=after_seconds)
+        else:  # a mutation runs to its end even if its client leaves: half of a write helps nobody
+            response = await to_its_end(running, receive, client_left, after_seconds=after_seconds)
         await (self._streams.single(response, exchange) if accepted.prefers_stream else exchange.respond(response))
 
 

@@ -1,5 +1,6 @@
 """What the protocols need to know of whoever asks; `switchboard.sessions` implements it."""
 
+import asyncio
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Protocol
@@ -33,8 +34,11 @@ class Session(Protocol):
     def expires_at(self) -> datetime | None:
         """When the credential ends by itself, aware; None: never. `renew` may move it."""
 
-    def context(self, *, request_id: str) -> Any:
-        """A fresh GraphQL context; called for each operation and for each event of a subscription."""
+    def context(self, *, request_id: str, client_left: asyncio.Event | None = None) -> Any:
+        """A fresh GraphQL context; called for each operation and for each event of a subscription.
+
+        `client_left` is set when the client goes before a mutation has ended; it runs to its end all the same.
+        """
 
     async def ended(self) -> None:
         """Return when the credential is no longer good: revoked, or expired. Cancelled when nobody needs to know any more."""

@@ -51,7 +51,8 @@ class Socket:
         self._outbox = Outbox(settings.ws_queue_bytes)
         self._session: Session | None = None
         self._operations: dict[str, asyncio.Task[None]] = {}
-        self._mutations: set[asyncio.Task[None]] = set()
+        self._mutations: dict[asyncio.Task[None], asyncio.Event] = {}
+        """Each with what tells it that nobody hears it any more."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._renewal = asyncio.Event()
         self._started = 0
@@ -96,7 +97,9 @@ class Socket:
 
     def _stop(self, task: asyncio.Task[None]) -> None:
         """A mutation runs to its end, unheard: half of a write helps nobody."""
-        if task not in self._mutations:
+        if task in self._mutations:
+            self._mutations[task].set()
+        else:
             task.cancel()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -123,7 +126,7 @@ class Socket:
 
     async def _end(self) -> None:
         """Stop everything, say why, and give the credential back."""
-        tasks = self._tasks - self._mutations
+        tasks = self._tasks - self._mutations.keys()
         for task in tasks:
             task.cancel()
         for task in tasks:
@@ -156,6 +159,8 @@ class Socket:
             message = await receive()
             if message["type"] == "websocket.disconnect":
                 self._protocol.disconnected()
+                for left in self._mutations.values():
+                    left.set()
                 self._over.set()
                 return
             # Who asks without reading the answers is a slow reader too.
@@ -244,14 +249,15 @@ class Socket:
         assert session is not None
         self._started += 1
         request_id = f"{self._request_id}.{self._started}"
-        context = session.context(request_id=request_id)
+        client_left = asyncio.Event()
+        context = session.context(request_id=request_id, client_left=client_left)
         try:
             plan = self._engine.plan(request)
         except PlanRefused as refused:
             self._fail(operation_id, self._engine.refusal(refused.errors, context))
             return
         if plan.kind is not OperationType.SUBSCRIPTION:
-            await self._run_once(operation_id, request, context, plan)
+            await self._run_once(operation_id, request, context, plan, client_left)
             return
         started = await self._engine.subscribe(
             request, context, plan, event_context=lambda: session.context(request_id=request_id)
@@ -268,12 +274,14 @@ class Socket:
         finally:
             await started.aclose()
 
-    async def _run_once(self, operation_id: str, request: OperationRequest, context: Any, plan: Plan) -> None:
+    async def _run_once(
+        self, operation_id: str, request: OperationRequest, context: Any, plan: Plan, client_left: asyncio.Event
+    ) -> None:
         task = asyncio.current_task()
         assert task is not None
         if plan.kind is OperationType.MUTATION:
-            self._mutations.add(task)
-            task.add_done_callback(self._mutations.discard)
+            self._mutations[task] = client_left
+            task.add_done_callback(lambda ended: self._mutations.pop(ended, None))
         response = await self._engine.execute(request, context, plan)
         if self._is_current(operation_id) and await self._next(operation_id, response):
             self._act(self._protocol.operation_completed(operation_id))

@@ -216,9 +216,9 @@ async def test_parser_stops_at_the_limit(kind: str) -> None:
 async def test_doubling_fragments_are_answered_in_milliseconds(body: str) -> None:
     """25 fragments, each spread twice, are 2^25 fields in 1 KB: walked without a memo, they hang a server for half a minute."""
     chain = " ".join(a_fragment(i, body.replace("%d", str(i + 1))) for i in range(25))
-    started = time.perf_counter()
+    started = time.process_time()
     answer = await ask(an_engine(), "{ ...F0 } " + chain + " fragment F25 on Query { a }")
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5
     assert answer == {"data": {"a": "a"}} or code_of(answer) == "LIMIT_EXCEEDED"
 
 
@@ -234,10 +234,10 @@ async def test_cycle_of_fragments_is_left_to_validation() -> None:
 
 async def test_overlapping_fields_do_not_block() -> None:
     """Comparing n fields of one name costs n²; they are refused before validation compares them."""
-    started = time.perf_counter()
+    started = time.process_time()
     body = await ask(an_engine(), "{ q {" + " b(x: 1)" * 380 + "} }")
     assert body["errors"][0]["extensions"]["name"] in {"repeated_fields", "tokens"}
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5
 
 
 async def test_circular_introspection_is_refused() -> None:

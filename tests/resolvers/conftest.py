@@ -18,6 +18,7 @@ from resolvers.routing import Sources
 from resolvers.watching.feeds import Feeds
 from resolvers.writes import ChatLocks
 from storage.database import Transaction
+from storage.presence import Alone
 from storage.store import Store, open_store
 from tests.builders import T0, a_principal
 from tests.fakes import FakeSource, a_connector
@@ -37,9 +38,16 @@ class Room:
         """The first source."""
         return next(iter(self.sources.values()))
 
-    def restarted(self) -> "Room":
-        """The same store and sources, as a process finds them that has just started."""
-        return Room(gateway_over(self.gateway.store, self.sources), self.organization, self.sources, self.neighbour)
+    def restarted(self, **parts: Any) -> "Room":
+        """The same store and sources, as a process finds them that has just started; the one before is dead, as far as it knows."""
+        gateway = gateway_over(self.gateway.store, self.sources, **parts)
+        return Room(gateway, self.organization, self.sources, self.neighbour)
+
+    def with_a_second_process(self, **parts: Any) -> tuple["Room", "Room"]:
+        """This process and another one on the same store, which know that both live."""
+        first, second = Together(), Together()
+        first.others, second.others = {second.own}, {first.own}
+        return self.restarted(presence=first, **parts), self.restarted(presence=second, **parts)
 
     @property
     def feeds(self) -> Feeds:
@@ -58,6 +66,17 @@ class Room:
             "request_id": "test",
         }
         return Context(**{**fields, **changes})
+
+
+class Together(Alone):
+    """A process that knows of `others`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.others: set[str] = set()
+
+    def living(self) -> frozenset[str]:
+        return super().living() | self.others
 
 
 @asynccontextmanager
@@ -79,7 +98,11 @@ async def a_room(
 
 
 def gateway_over(
-    store: Store, fakes: Mapping[str, FakeSource], tuning: Tuning | None = None, feeds: Feeds | None = None
+    store: Store,
+    fakes: Mapping[str, FakeSource],
+    tuning: Tuning | None = None,
+    feeds: Feeds | None = None,
+    **parts: Any,
 ) -> Gateway:
     """All parts of a process that has just started."""
     feeds = feeds or Feeds()
@@ -89,6 +112,7 @@ def gateway_over(
     cursors = Cursors([b"k" * 32])
     feed = Feed(cursors)
     store.on_commit(feed.committed)
+    store.on_settled(feed.settled)
     sources = Sources(store, connectors, lambda sealed: {}, utc_now)
     sources.on_changed(feeds.changed)
     return Gateway(
@@ -103,6 +127,7 @@ def gateway_over(
         watching=feeds,
         seal_credentials=lambda credentials: b"",
         tuning=tuning or Tuning(),
+        **parts,
     )
 
 

@@ -131,15 +131,16 @@ async def quiet(room: Room) -> None:
 
 
 class Ear:
-    """A subscriber whose events are taken one by one. `heard` is all so far."""
+    """A subscriber whose events are taken one by one. `heard` is all so far. `patience`: seconds that one may take."""
 
-    def __init__(self, stream: AsyncGenerator[LiveEvent, None]) -> None:
+    def __init__(self, stream: AsyncGenerator[LiveEvent, None], patience: float = 10) -> None:
         self._stream = stream
+        self._patience = patience
         self.heard: list[LiveEvent] = []
 
     async def next(self) -> LiveEvent:
         """The next event."""
-        event = await asyncio.wait_for(anext(self._stream), 10)
+        event = await asyncio.wait_for(anext(self._stream), self._patience)
         self.heard.append(event)
         return event
 
@@ -157,6 +158,7 @@ async def an_ear(
     *,
     after: str | None = None,
     chats: Sequence[str] | None = None,
+    patience: float = 10,
     **wants: Any,
 ) -> AsyncIterator[Ear]:
     """A subscription to `chatEvents` from `after`, or from now on, that has caught up. `heard` begins with what it replayed."""
@@ -164,6 +166,6 @@ async def an_ear(
     after = after or await room.context().event_cursor()
     stream = chat_events(context, chat_ids=chats, filter_=ChatEventFilter(**wants), after=after)
     async with aclosing(cast(AsyncGenerator[LiveEvent, None], stream)) as closing:
-        ear = Ear(closing)
+        ear = Ear(closing, patience)
         await ear.until(CaughtUp)
         yield ear

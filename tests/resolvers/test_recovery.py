@@ -11,8 +11,8 @@ import pytest
 
 from domain.errors import OutcomeUnknown, UpstreamUnavailable
 from domain.records import MessageState, Visibility
-from resolvers.recovery import recover
 from resolvers.sending import ReplyMode, Sent
+from resolvers.supervising import recover
 from storage.intents import IntentState
 from tests.resolvers.conftest import Room
 from tests.resolvers.rooms import a_chat_room, at_source, say, settled, shown
@@ -108,16 +108,12 @@ async def test_reply_that_the_source_still_writes_is_followed_to_its_end(folder:
 
 
 @KINDS
-async def test_reply_that_the_source_does_not_know_broke_off_with_its_words(
+async def test_reply_that_the_source_does_not_show_any_more_broke_off_with_its_words(
     folder: Path, takes_message_ids: bool
 ) -> None:
     async with a_chat_room(folder, takes_message_ids=takes_message_ids) as room:
         sent = await dies_while_the_reply_is_written(room, "Half")
         del room.source.messages["c1"][-1]
-        if not takes_message_ids:
-            await room.gateway.store.database.write(
-                lambda tx: tx.execute("DELETE FROM message_alias WHERE native_id = 'n2'", {})
-            )
         after = room.restarted()
         await recover(after.gateway)
         assert sent.reply is not None

@@ -76,6 +76,7 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
         connectors = {"local": local.connector(store)}
         gateway = a_gateway(store, connectors=connectors)
         store.on_commit(gateway.feed.committed)
+        store.on_settled(gateway.feed.settled)
         organization = await store.database.write(
             lambda tx: add_organization(store, tx, slug="acme", name="Acme", at=T0)
         )

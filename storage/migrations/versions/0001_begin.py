@@ -300,7 +300,6 @@ def upgrade() -> None:
         sa.Column("oldest", sa.BigInteger(), nullable=True),
         sa.Column("active_leaf", sa.String(), nullable=True),
         sa.Column("path_length", sa.Integer(), nullable=False),
-        sa.Column("read_mark", sa.String(), nullable=True),
         sa.ForeignKeyConstraint(
             ["organization_id"],
             ["organization.id"],
@@ -417,7 +416,6 @@ def upgrade() -> None:
         sa.Column("raw", sa.Text(), nullable=True),
         sa.Column("content_hash", sa.LargeBinary(), nullable=False),
         sa.Column("is_own", sa.Boolean(), nullable=False),
-        sa.Column("is_apart", sa.Boolean(), nullable=False),
         sa.Column("position", sa.Integer(), nullable=True),
         sa.Column("revision", sa.Integer(), nullable=False),
         sa.Column("changed_at", sa.BigInteger(), nullable=False),

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from switchboard.http.settings import TransportSettings
-from tests.switchboard.http.toy import Served, Stage, ToySessions, serve
+from tests.switchboard.http.toy import Served, Stage, ToySessions, serve, until
 
 pytestmark = pytest.mark.anyio
 
@@ -463,6 +463,11 @@ async def test_mutation_whose_client_left_runs_to_its_end() -> None:
         stage.release.set()
     assert stage.mutations == ["waited"]
     assert not stage.cancelled.is_set()
+
+
+async def test_mutation_is_told_that_its_client_left(served: Served) -> None:
+    await leave_in_the_middle(served, "mutation { waitUntilLeft }")
+    await until(lambda: served.stage.mutations == ["left"])
 
 
 async def test_slow_query_is_answered(client: httpx.AsyncClient, served: Served) -> None:

@@ -364,6 +364,31 @@ async def test_mutation_runs_to_its_end_though_its_client_left(served: Served) -
     assert served.stage.mutations == ["waited"]
 
 
+@pytest.mark.parametrize("leaves", ["completes", "closes"])
+async def test_mutation_is_told_that_nobody_hears_it_any_more(served: Served, leaves: str) -> None:
+    async with raw_socket(served.port) as socket:
+        await socket.initialise()
+        socket.subscribe("1", "mutation { waitUntilLeft }")
+        await served.stage.reached.wait()
+        if leaves == "completes":
+            socket.send("complete", id="1")
+            await until(lambda: served.stage.mutations == ["left"])
+    await until(lambda: served.stage.mutations == ["left"])
+
+
+async def test_mutation_is_not_taken_for_left_when_the_gateway_goes_away(served: Served) -> None:
+    async with raw_socket(served.port) as socket:
+        await socket.initialise()
+        socket.subscribe("1", "mutation { wait }")
+        await served.stage.reached.wait()
+        served.endpoint.drain()
+        assert (await socket.read_frame())[0] == CLOSE
+        served.stage.release.set()
+        await until(lambda: served.sessions.opened[0].closed)
+    assert served.stage.mutations == ["waited"]
+    assert not served.stage.contexts[-1].client_left.is_set()
+
+
 async def test_ping_of_the_protocol_and_of_the_socket_are_both_answered(served: Served) -> None:
     async with raw_socket(served.port) as socket:
         socket.send("ping")

@@ -39,6 +39,7 @@ class Context:
     request_id: str
     stage: Stage
     subject: str
+    client_left: asyncio.Event | None = None
 
 
 @strawberry.type
@@ -97,6 +98,14 @@ class Mutation:
         await stage.release.wait()
         stage.mutations.append("waited")
         return "waited"
+
+    @strawberry.mutation
+    async def wait_until_left(self, info: strawberry.Info) -> str:
+        stage: Stage = info.context.stage
+        stage.reached.set()
+        await info.context.client_left.wait()
+        stage.mutations.append("left")
+        return "left"
 
 
 @strawberry.type
@@ -166,8 +175,8 @@ class ToySession:
     """What watching the credential breaks with, once it is `over`."""
     closed: bool = False
 
-    def context(self, *, request_id: str) -> Context:
-        made = Context(request_id, self.sessions.stage, self.subject)
+    def context(self, *, request_id: str, client_left: asyncio.Event | None = None) -> Context:
+        made = Context(request_id, self.sessions.stage, self.subject, client_left)
         self.sessions.stage.contexts.append(made)
         return made
 
