@@ -13,6 +13,7 @@ from resolvers.drains import Drains
 from resolvers.feed import Feed
 from resolvers.replies import Replies
 from resolvers.routing import Sources
+from resolvers.webhooks import Knock, WebhookTokens
 from resolvers.writes import ChatLocks
 from storage.store import Store
 
@@ -54,12 +55,15 @@ class Gateway:
     drains: Drains
     locks: ChatLocks
     seal_credentials: Callable[[Mapping[str, str]], bytes]
+    webhook_tokens: WebhookTokens
     clock: Clock = utc_now
     tuning: Tuning = field(default_factory=Tuning)
     default_issuer: str | None = None
     """`auth.jwt.issuer`, for `addMember` without one."""
     access_changed: Callable[[], None] = lambda: None
     """Called after the commit when a key or membership was changed, so that this process notices at once."""
+    knock: Knock = lambda source_id, chat_id: None
+    """Called when a source told that something happened there; returns at once."""
     take_variable: Callable[[str], str | None] = lambda name: None
     """The value of an environment variable that a credential may name as `env:NAME`; None: it may not, or it is not set."""
 

@@ -88,7 +88,10 @@ class AuditRow(SQLModel, table=True):
 
 
 class SourceRow(SQLModel, table=True):
-    """A connection to a vendor. A removed one stays as a tombstone, so that its id is never used again."""
+    """A connection to a vendor. A removed one stays as a tombstone, so that its id is never used again.
+
+    `webhook` is the keyed digest of the token in its webhook's address, which is kept nowhere; null: it has none.
+    """
 
     __tablename__ = "source"
     __table_args__ = (
@@ -107,6 +110,7 @@ class SourceRow(SQLModel, table=True):
     owner: str | None
     account: str | None = Field(sa_type=Text)
     credentials: bytes = Field(sa_type=LargeBinary)
+    webhook: bytes | None = Field(sa_type=LargeBinary)
     created_at: int = Field(sa_type=BigInteger)
     removed_at: int | None = Field(sa_type=BigInteger)
     keeps_mirror: bool

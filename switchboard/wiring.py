@@ -12,7 +12,9 @@ from resolvers.drains import Drains
 from resolvers.feed import Feed
 from resolvers.recovery import recover
 from resolvers.replies import Replies
+from resolvers.rereading import Rereads
 from resolvers.routing import Sources
+from resolvers.webhooks import WebhookTokens
 from resolvers.writes import ChatLocks
 from storage import local
 from storage.store import open_store
@@ -48,6 +50,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[tuple[Gateway, Gatew
         cursors = Cursors(keys.cursor_keys)
         feed = Feed(cursors)
         store.on_commit(feed.committed)
+        rereads = Rereads(lambda: gateway)
         gateway = Gateway(
             store=store,
             sources=Sources(store, available, keys.unseal, utc_now),
@@ -58,6 +61,8 @@ async def open_gateway(settings: Settings) -> AsyncIterator[tuple[Gateway, Gatew
             drains=Drains(),
             locks=ChatLocks(),
             seal_credentials=keys.seal,
+            webhook_tokens=WebhookTokens(keys.webhook_keys),
+            knock=rereads.knock,
             tuning=Tuning(
                 list_ttl_seconds=settings.list_ttl_seconds,
                 call_budget=settings.upstream.call_budget,
@@ -79,6 +84,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[tuple[Gateway, Gatew
         finally:
             if watching is not None:
                 watching.cancel()
+            await rereads.aclose()
             await authenticator.aclose()
             await gateway.replies.drain(settings.shutdown_seconds)
             await gateway.drains.aclose()

@@ -15,6 +15,7 @@ from resolvers.drains import Drains
 from resolvers.feed import Feed
 from resolvers.replies import Replies
 from resolvers.routing import Sources
+from resolvers.webhooks import WebhookTokens
 from resolvers.writes import ChatLocks
 from storage.database import Transaction
 from storage.store import Store, open_store
@@ -84,6 +85,7 @@ def gateway_over(store: Store, sources: Mapping[str, FakeSource], tuning: Tuning
         drains=Drains(),
         locks=ChatLocks(),
         seal_credentials=lambda credentials: b"",
+        webhook_tokens=WebhookTokens([b"w" * 32]),
         tuning=tuning or Tuning(),
     )
 

@@ -253,6 +253,7 @@ def upgrade() -> None:
         sa.Column("owner", sa.String(), nullable=True),
         sa.Column("account", sa.Text(), nullable=True),
         sa.Column("credentials", sa.LargeBinary(), nullable=False),
+        sa.Column("webhook", sa.LargeBinary(), nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("removed_at", sa.BigInteger(), nullable=True),
         sa.Column("keeps_mirror", sa.Boolean(), nullable=False),
