@@ -41,7 +41,9 @@ async def _settle_intent(context: Context, intent: Intent) -> None:
     written = intent.message_id or intent.reply_id  # answering once more writes a reply only
     if written is not None and intent.chat_id:
         target = await _target(context, intent.source_id, intent.chat_id)
-        shown = await _shown(context, target) if target is not None else None
+        place = (intent.organization_id, intent.source_id, intent.chat_id, intent.message_id or "")
+        with context.store.messages.announced(*place, {"principal": intent.principal}):
+            shown = await _shown(context, target) if target is not None else None
         if shown is not None and written in shown and shown[written].state is not MessageState.PENDING:
             state, result = IntentState.DONE, {"message_id": intent.message_id, "reply_id": intent.reply_id}
 

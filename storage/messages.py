@@ -85,7 +85,7 @@ class Messages(MessageReads):
     ) -> Iterator[None]:
         """Inside the block, the event of this message carries `detail` when it is created, whoever observes it first.
 
-        For a sent message: the source writes it, and does not know who asked.
+        For a sent message: the source writes it, and does not know who asked. `principal` is who, and is kept with the row.
         """
         key = (organization_id, source_id, chat_id, message_id)
         self._details[key] = detail
@@ -276,7 +276,16 @@ class Messages(MessageReads):
     ) -> None:
         changed_at = micros(self._clock()) if seen.is_own_write else micros(seen.started_at)
         is_own = was_own or seen.is_own_write
-        outcome.writes.append(parameters_of(message, digest, revision=revision, changed_at=changed_at, is_own=is_own))
+        detail = self._detail(seen, message.native_id) or {}
+        row = parameters_of(
+            message,
+            digest,
+            revision=revision,
+            changed_at=changed_at,
+            is_own=is_own,
+            sent_by=detail.get("principal"),
+        )
+        outcome.writes.append(row)
 
     # Around them
 

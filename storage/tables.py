@@ -235,6 +235,7 @@ class MessageRow(SQLModel, table=True):
     """What is known of a message. `position` is its index along the active path, null off the path.
 
     `is_own`: it was written through the gateway; while it is not final, a reading that lacks it does not delete it.
+    `sent_by`: the principal who sent it through the gateway, for whom it is not unread; null: somebody else, or elsewhere.
     """
 
     __tablename__ = "message"
@@ -252,6 +253,15 @@ class MessageRow(SQLModel, table=True):
             "chat_id",
             "position",
             sqlite_where=text("position IS NOT NULL"),
+        ),
+        Index(
+            "message_sent",
+            "organization_id",
+            "source_id",
+            "chat_id",
+            "sent_by",
+            "position",
+            sqlite_where=text("sent_by IS NOT NULL"),
         ),
         Index(
             "message_unfinished",
@@ -281,6 +291,7 @@ class MessageRow(SQLModel, table=True):
     raw: str | None = Field(sa_type=Text)
     content_hash: bytes = Field(sa_type=LargeBinary)
     is_own: bool
+    sent_by: str | None
     position: int | None
     revision: int
     changed_at: int = Field(sa_type=BigInteger)

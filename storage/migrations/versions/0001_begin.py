@@ -417,6 +417,7 @@ def upgrade() -> None:
         sa.Column("raw", sa.Text(), nullable=True),
         sa.Column("content_hash", sa.LargeBinary(), nullable=False),
         sa.Column("is_own", sa.Boolean(), nullable=False),
+        sa.Column("sent_by", sa.String(), nullable=True),
         sa.Column("position", sa.Integer(), nullable=True),
         sa.Column("revision", sa.Integer(), nullable=False),
         sa.Column("changed_at", sa.BigInteger(), nullable=False),
@@ -434,6 +435,13 @@ def upgrade() -> None:
         ["organization_id", "source_id", "chat_id", "position"],
         unique=False,
         sqlite_where=sa.text("position IS NOT NULL"),
+    )
+    op.create_index(
+        "message_sent",
+        "message",
+        ["organization_id", "source_id", "chat_id", "sent_by", "position"],
+        unique=False,
+        sqlite_where=sa.text("sent_by IS NOT NULL"),
     )
     op.create_index(
         "message_unfinished",
