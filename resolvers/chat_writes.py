@@ -177,8 +177,10 @@ async def delete_chat(context: Context, *, chat_id: str, expected_version: str |
     return chat_id
 
 
-async def mark_chat_read(context: Context, *, chat_id: str, up_to_message_id: str | None) -> Chat:
-    """Move the principal's read marker forwards."""
+async def mark_chat_read(
+    context: Context, *, chat_id: str, up_to_message_id: str | None, backwards: bool = False
+) -> Chat:
+    """Move the principal's read marker forwards; with `backwards` also back, which makes what follows unread again."""
     context.require(Scope.WRITE, role=None)
     target = await chat_target(context, chat_id)
     wanted: str | None = None
@@ -198,7 +200,7 @@ async def mark_chat_read(context: Context, *, chat_id: str, up_to_message_id: st
     if up_to is not None:
         key = (*target.key, up_to)
         known = await context.store.messages.get_many(context.organization.id, [key])
-        if key not in known:
+        if key not in known or known[key].deleted_at is not None:
             raise not_found("message of this chat", up_to_message_id or "", ("upToMessageId",))
 
         async def unit(tx: Transaction) -> None:
@@ -209,7 +211,8 @@ async def mark_chat_read(context: Context, *, chat_id: str, up_to_message_id: st
                 target.source.id,
                 target.chat_id,
                 up_to,
-                context.now(),
+                at=context.now(),
+                backwards=backwards,
             )
 
         await context.store.database.write(unit)

@@ -16,6 +16,7 @@ from resolvers.interest import Unwatched, Watching
 from resolvers.mirror_queue import MirrorQueue
 from resolvers.replies import Replies
 from resolvers.routing import Sources
+from resolvers.webhooks import Knock, WebhookTokens
 from resolvers.writes import ChatLocks
 from storage.presence import Alone, Presence
 from storage.store import Store
@@ -66,6 +67,7 @@ class Gateway:
     drains: Drains
     locks: ChatLocks
     seal_credentials: Callable[[Mapping[str, str]], bytes]
+    webhook_tokens: WebhookTokens
     mirror_queue: MirrorQueue = field(default_factory=MirrorQueue)
     clock: Clock = utc_now
     tuning: Tuning = field(default_factory=Tuning)
@@ -75,6 +77,8 @@ class Gateway:
     """`auth.jwt.issuer`, for `addMember` without one."""
     access_changed: Callable[[], None] = lambda: None
     """Called after the commit when a key or membership was changed, so that this process notices at once."""
+    knock: Knock = lambda source_id, chat_id: None
+    """Called when a source told that something happened there; returns at once."""
     take_variable: Callable[[str], str | None] = lambda name: None
     """The value of an environment variable that a credential may name as `env:NAME`; None: it may not, or it is not set."""
 

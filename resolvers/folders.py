@@ -24,7 +24,7 @@ from resolvers.context import Context
 from resolvers.cursors import fingerprint
 from resolvers.intents import abandon, begin, earlier, finish, new_intent
 from resolvers.reading import see_folders
-from resolvers.removal import remove_chats_in
+from resolvers.removal import chats_inside, forget_folder, remove_chats_in
 from resolvers.statuses import SourceStatus, status_of_error
 from resolvers.targets import SourceTarget, folder_ref, not_found, open_source, source_target
 from resolvers.writes import UNSET, Done, Unset
@@ -349,8 +349,9 @@ async def delete_folder(context: Context, *, folder_id: str, contents: FolderCon
     if ref.source_id != GATEWAY:
         target = await open_source(context, ref.source_id)
         assert target is not None  # `folder_ref` saw it
+        known = await chats_inside(context, ref)
         await target.live.delete_folder(ref.native_id, contents)
-        await see_folders(context, target)
+        await forget_folder(context, target, ref, known if contents is FolderContents.DELETE_CHATS else ())
         context.gateway.drains.forget(ref.source_id)
         context.batches.forget()
         return Removed(folder_id=folder_id)

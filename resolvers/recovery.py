@@ -11,6 +11,7 @@ Each is settled by looking at its source, never by sending again. `resolvers.sup
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -45,7 +46,11 @@ async def settle_chat(context: Context, left: Left) -> None:
     """Look once, and settle what can be settled. A source that does not answer leaves all for the next look."""
     looked_at = context.now()
     target = await _target(context, left) if left.chat_id else None  # what creates a chat is not found by a look at one
-    read = await _read(context, target) if target is not None else None
+    with ExitStack() as senders:
+        for intent in left.intents:
+            place = (intent.organization_id, intent.source_id, intent.chat_id, intent.message_id or "")
+            senders.enter_context(context.store.messages.announced(*place, {"principal": intent.principal}))
+        read = await _read(context, target) if target is not None else None
     shown = by_id(read.messages) if read is not None else {}
     for intent in left.intents:
         is_late = looked_at - intent.created_at > timedelta(seconds=context.gateway.tuning.absence_seconds)

@@ -1,13 +1,16 @@
 """Deleting a chat: at its source, in the mirror, and its overlay. Alone, or with the folder that it is in."""
 
+import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 
 from domain.capabilities import Capability, ChatOrder
 from domain.errors import GatewayError, NotFound
 from domain.ids import chat_id
 from domain.records import Chat, FolderRef
 from resolvers.context import Context
-from resolvers.targets import ChatTarget, not_found, open_source
+from resolvers.reading import read_chat
+from resolvers.targets import ChatTarget, SourceTarget, not_found, open_source
 from storage.chats import ChatQuery
 from storage.database import Transaction
 
@@ -51,6 +54,46 @@ async def remove_chats_in(context: Context, folders: Sequence[FolderRef]) -> lis
         if len(failed) >= _BATCH:
             break
     return failures
+
+
+async def chats_inside(context: Context, folder: FolderRef) -> list[ChatTarget]:
+    """The chats that the mirror knows in a folder of a source and in those inside it, before it is deleted there."""
+    inside = await context.store.folders.subtree(context.organization.id, folder)
+    target = await open_source(context, folder.source_id)
+    if target is None:
+        return []
+    query = ChatQuery(
+        organization_id=context.organization.id,
+        source_ids=(folder.source_id,),
+        order=ChatOrder(),
+        limit=_BATCH,
+        folders=tuple(one.ref for one in inside),
+        archived=None,
+    )
+    rows = await context.store.chats.page(query)
+    return [ChatTarget(target.source, target.live, row.native_id) for row in rows]
+
+
+async def forget_folder(
+    context: Context, target: SourceTarget, folder: FolderRef, doubted: Sequence[ChatTarget]
+) -> None:
+    """A source has deleted a folder. Its chats are asked for where they may be gone with it; the others are in no folder now.
+
+    What is not asked for, because there is too much of it or the source does not answer, is settled by the next readings.
+    """
+
+    async def ask(chat: ChatTarget) -> None:
+        with suppress(GatewayError):  # the folder is gone all the same
+            await read_chat(context, chat)
+
+    await asyncio.gather(*(ask(chat) for chat in doubted))
+    at = context.now()
+
+    async def unit(tx: Transaction) -> None:
+        if await context.store.folders.exists(tx, context.organization.id, folder):
+            await context.store.folders.remove(tx, context.organization.id, folder, at)
+
+    await context.store.database.write(unit)
 
 
 async def _remove_row(context: Context, row: Chat) -> None:

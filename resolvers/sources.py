@@ -6,6 +6,7 @@ given for: `updateSource` with another host wants them anew.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Any
 
 from domain.capabilities import Capabilities
@@ -23,6 +24,7 @@ from resolvers.slugs import checked_name, checked_slug
 from resolvers.source_forms import checked_credentials, checked_options, checked_url, host_of, secrets_of, shown
 from resolvers.statuses import SourceStatus, status_of_error
 from resolvers.targets import not_found, source_target
+from resolvers.webhooks import webhook_path
 from storage.database import Transaction
 
 _NEW = 0
@@ -44,6 +46,21 @@ class Connected:
     source: Source | None
     checks: Sequence[Check]
     replayed: bool = False
+
+
+class WebhookChange(StrEnum):
+    """What `updateSource` does with the webhook of a source."""
+
+    RENEW = "RENEW"
+    REMOVE = "REMOVE"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Updated:
+    """What `updateSource` did. `webhook_path` is told this once, where a webhook was made."""
+
+    source: Source
+    webhook_path: str | None = None
 
 
 class ChecksFailed(InvalidArgument):
@@ -204,9 +221,15 @@ async def update_source(
     base_url: str | None,
     credentials: Mapping[str, str] | None,
     options: Mapping[str, Any] | None,
-) -> Source:
+    webhook: WebhookChange | None = None,
+) -> Updated:
     """Change what is not None. Makes no call; `test_source` tells whether it works."""
     source, connector = await _changeable(context, source_id)
+    if webhook is WebhookChange.RENEW and connector.capabilities.reads_from_store:
+        raise InvalidArgument(
+            f"The source {source.key} is the gateway's own store, which knows what happens in it. It needs no webhook.",
+            path=("webhook",),
+        )
     address = checked_url(connector, base_url) if base_url is not None else source.base_url
     kept = dict(await _kept_credentials(context, source, connector, credentials or {}))
     if host_of(address) != host_of(source.base_url) and (unsaid := sorted(set(kept) - set(credentials or {}))):
@@ -224,15 +247,19 @@ async def update_source(
         options=checked_options(connector, options) if options is not None else source.options,
     )
     sealed = context.gateway.seal_credentials(secrets) if credentials else None
+    token, digest = context.gateway.webhook_tokens.new() if webhook is WebhookChange.RENEW else ("", None)
 
     async def unit(tx: Transaction) -> Source:
         changed = await context.store.sources.replace(tx, wanted, sealed)
-        await note(context, tx, "updateSource", source_id, shown(wanted) | {"credentials": sorted(credentials or {})})
+        if webhook is not None:
+            await context.store.sources.set_webhook(tx, source.organization_id, source.id, digest)
+        input_ = shown(wanted) | {"credentials": sorted(credentials or {})}
+        await note(context, tx, "updateSource", source_id, input_ | ({"webhook": webhook} if webhook else {}))
         return changed
 
     changed = await context.store.database.write(unit)
     await _changed(context, source.id)
-    return changed
+    return Updated(source=changed, webhook_path=webhook_path(source.id, token) if token else None)
 
 
 async def test_source(context: Context, *, source_id: str) -> tuple[Source, list[Check]]:

@@ -117,7 +117,12 @@ class Chat(Node):
         record = await info.context.batches.load(messages.load_last_messages, self.record.key)
         return None if record is None else message_types.Message.of(record)
 
-    @strawberry.field(description="How many messages came after your read marker, or null when that is not known.")
+    @strawberry.field(
+        description=(
+            "How many messages of others came after your read marker, or null when that is not known: you never marked the chat, or its "
+            "messages were not read yet."
+        )
+    )
     async def unread_count(self, info: Info) -> int | None:
         return await info.context.batches.load(chats.load_unread_counts, self.record.key)
 

@@ -124,6 +124,13 @@ class MarkChatReadInput:
     up_to_message_id: strawberry.ID | None = strawberry.field(
         default=None, description="The last message that you have read. Left out: the newest."
     )
+    backwards: bool = strawberry.field(
+        default=False,
+        description=(
+            "Move your marker also back, which makes what follows unread again. Otherwise it only moves forwards, so that two "
+            "devices cannot undo each other's reading."
+        ),
+    )
 
 
 @strawberry.input(description="What `copyChat` takes.")

@@ -96,7 +96,7 @@ class ChatMutations:
     @mutation("Move your read marker in a chat. It only moves forwards.")
     async def mark_chat_read(self, info: Info, input: Input[MarkChatReadInput]) -> MarkChatReadPayload:
         chat = await chat_writes.mark_chat_read(
-            info.context, chat_id=input.chat_id, up_to_message_id=input.up_to_message_id
+            info.context, chat_id=input.chat_id, up_to_message_id=input.up_to_message_id, backwards=input.backwards
         )
         return MarkChatReadPayload(chat=Chat.of(chat))
 

@@ -24,6 +24,7 @@ from domain.records import (
 from domain.source import FolderContents
 from resolvers.live import GapReason
 from resolvers.sending import ReplyMode
+from resolvers.sources import WebhookChange
 
 __all__ = [
     "AccountKind",
@@ -46,6 +47,7 @@ __all__ = [
     "SupportLevel",
     "UserErrorCode",
     "Visibility",
+    "WebhookChange",
     "described",
 ]
 
@@ -403,5 +405,14 @@ described(
         "EXPIRED": "`after` is older than what is kept, or was made with a key that is no longer in use.",
         "SLOW_READER": "You read more slowly than it happened.",
         "SOURCE_INTERRUPTED": "The source was cut off, and what happened meanwhile could not be read again.",
+    },
+)
+
+described(
+    WebhookChange,
+    description="What to do with the address that the vendor of a source can send its webhooks to.",
+    values={
+        "RENEW": "Make an address. The one before, if there was one, is good no longer.",
+        "REMOVE": "Take no more webhooks.",
     },
 )

@@ -6,7 +6,7 @@ from domain import records
 from domain.errors import InvalidArgument
 from resolvers import sources
 from schema.arguments import Info, Input
-from schema.enums import MirrorFate, Visibility
+from schema.enums import MirrorFate, Visibility, WebhookChange
 from schema.mutation_parts import IDEMPOTENCY_KEY, REPLAYED, MutationPayload, mutation
 from schema.scalars import JSON, URL
 from schema.source import Source
@@ -81,12 +81,22 @@ class UpdateSourceInput:
     options: JSON | None = strawberry.field(
         default=None, description="New settings of the vendor, in place of all that were there."
     )
+    webhook: WebhookChange | None = strawberry.field(
+        default=None, description="Make an address that the vendor can send its webhooks to, or remove it."
+    )
 
 
 @strawberry.type(description="What `updateSource` answers.")
 class UpdateSourcePayload(MutationPayload):
     source: Source | None = strawberry.field(
         default=None, description="The source after the change, or null when it failed."
+    )
+    webhook_path: str | None = strawberry.field(
+        default=None,
+        description=(
+            "The path of the new webhook, for the vendor: `https://<your gateway><webhookPath>`. It holds a secret and is shown this "
+            "once. Null unless one was made."
+        ),
     )
 
 
@@ -148,15 +158,16 @@ class SourceMutations:
 
     @mutation("Change a source. A field that is left out stays as it is. For admins.")
     async def update_source(self, info: Info, input: Input[UpdateSourceInput]) -> UpdateSourcePayload:
-        record = await sources.update_source(
+        updated = await sources.update_source(
             info.context,
             source_id=input.source_id,
             display_name=input.display_name,
             base_url=input.base_url,
             credentials=_by_name(input.credentials),
             options=input.options,
+            webhook=input.webhook,
         )
-        return UpdateSourcePayload(source=Source.of(record))
+        return UpdateSourcePayload(source=Source.of(updated.source), webhook_path=updated.webhook_path)
 
     @mutation("Reach out to a source and see whether all is well. For admins.")
     async def test_source(self, info: Info, input: Input[TestSourceInput]) -> TestSourcePayload:

@@ -137,7 +137,9 @@ class Folders:
         known = (await self._known(tx, folder.organization_id, folder.source_id, [folder.native_id])).get(
             folder.native_id
         )
-        await self._write(tx, folder, known.revision + 1 if known else 1, at)
+        is_news = known is None or known.deleted_at is not None or _shown(folder) != _shown(known.folder)
+        revision = known.revision if known is not None else 0
+        await self._write(tx, folder, revision + 1 if is_news else revision, at, is_news=is_news)
 
     async def remove(
         self, tx: Transaction, organization_id: int, ref: FolderRef, at: datetime

@@ -110,10 +110,11 @@ def message_of(row: Row) -> Message:
 
 WRITE = (
     "INSERT INTO message (organization_id, source_id, chat_id, native_id, role, text, state, author, model, parent_id, parts, "
-    "attachments, created_at, edited_at, deleted_at, metadata, raw, content_hash, is_own, is_apart, revision, changed_at) VALUES "
-    "(:organization_id, :source_id, :chat_id, :native_id, :role, :text, :state, :author, :model, :parent_id, :parts, "
-    ":attachments, :created_at, :edited_at, NULL, :metadata, :raw, :content_hash, :is_own, :is_apart, :revision, :changed_at) "
+    "attachments, created_at, edited_at, deleted_at, metadata, raw, content_hash, is_own, is_apart, sent_by, revision, changed_at) "
+    "VALUES (:organization_id, :source_id, :chat_id, :native_id, :role, :text, :state, :author, :model, :parent_id, :parts, "
+    ":attachments, :created_at, :edited_at, NULL, :metadata, :raw, :content_hash, :is_own, :is_apart, :sent_by, :revision, :changed_at) "
     "ON CONFLICT (organization_id, source_id, chat_id, native_id) DO UPDATE SET deleted_at = NULL, "
+    "sent_by = coalesce(message.sent_by, excluded.sent_by), "
     + ", ".join(
         f"{name} = excluded.{name}"
         for name in [
@@ -142,7 +143,8 @@ WRITE = (
 
 _EMPTIED = (
     "text = '', state = 'COMPLETE', author = NULL, model = NULL, parts = NULL, attachments = NULL, metadata = NULL, raw = NULL, "
-    "content_hash = x'', is_own = 0, is_apart = 0, position = NULL, revision = revision + 1, changed_at = :moment, deleted_at = :moment"
+    "content_hash = x'', is_own = 0, is_apart = 0, sent_by = NULL, position = NULL, revision = revision + 1, changed_at = :moment, "
+    "deleted_at = :moment"
 )
 
 BURY = (
@@ -153,9 +155,16 @@ BURY = (
 
 
 def parameters_of(
-    message: Message, digest: bytes, *, revision: int, changed_at: int, is_own: bool, is_apart: bool
+    message: Message,
+    digest: bytes,
+    *,
+    revision: int,
+    changed_at: int,
+    is_own: bool,
+    is_apart: bool,
+    sent_by: str | None = None,
 ) -> dict[str, Any]:
-    """A message for the statement `WRITE`."""
+    """A message for the statement `WRITE`. Once it is known who sent it, that stays."""
     return {
         "organization_id": message.organization_id,
         "source_id": message.source_id,
@@ -176,6 +185,7 @@ def parameters_of(
         "content_hash": digest,
         "is_own": is_own,
         "is_apart": is_apart,
+        "sent_by": sent_by,
         "revision": revision,
         "changed_at": changed_at,
     }

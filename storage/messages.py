@@ -109,7 +109,7 @@ class Messages(MessageReads):
     ) -> Iterator[None]:
         """Inside the block, the event of this message carries `detail` when it is created, whoever observes it first.
 
-        For a sent message: the source writes it, and does not know who asked.
+        For a sent message: the source writes it, and does not know who asked. `principal` is who, and is kept with the row.
         """
         key = (organization_id, source_id, chat_id, message_id)
         self._details[key] = detail
@@ -362,6 +362,7 @@ class Messages(MessageReads):
         changed_at = micros(self._clock()) if seen.is_own_write else micros(seen.started_at)
         is_own = seen.is_own_write or (row is not None and bool(row.is_own))
         is_apart = seen.is_own_write or seen.link is Link.APART if row is None else bool(row.is_apart)
+        detail = self._detail(seen, message.native_id) or {}
         outcome.writes.append(
             parameters_of(
                 message,
@@ -370,6 +371,7 @@ class Messages(MessageReads):
                 changed_at=changed_at,
                 is_own=is_own,
                 is_apart=is_apart and seen.link is not Link.JOINED,
+                sent_by=detail.get("principal"),
             )
         )
 

@@ -27,6 +27,27 @@ class ReadMarker:
     marked_at: datetime
 
 
+_OF_WANTED = (
+    "FROM message WHERE message.organization_id = :organization_id AND message.source_id = wanted.source "
+    "AND message.chat_id = wanted.chat"
+)
+
+_READ_UP_TO = (
+    "coalesce("
+    f"(SELECT message.position {_OF_WANTED} AND message.native_id = marker.message_id), "
+    f"(SELECT max(message.position) {_OF_WANTED} AND message.position IS NOT NULL "
+    "AND message.created_at <= marker.message_at), "
+    "CASE WHEN marker.message_at IS NOT NULL AND chat.oldest IS NULL AND NOT EXISTS ("
+    f"SELECT 1 {_OF_WANTED} AND message.position IS NULL AND message.deleted_at IS NULL) THEN -1 END)"
+)
+"""The place on the active path up to which a chat was read, -1 before its beginning, null where that is not known.
+
+It is the place of the marked message. Where that was deleted or stands on another branch, it is the last place of its time or
+before. Where there is none, the whole path is new; unless messages are known that are not on it: then it may begin in the middle,
+after a reading of the newest ones only.
+"""
+
+
 class ReadMarkers:
     """The markers of all principals."""
 
@@ -45,8 +66,13 @@ class ReadMarkers:
         message_id: str,
         message_at: datetime | None = None,
         at: datetime | None = None,
+        *,
+        backwards: bool = False,
     ) -> bool:
-        """Move a marker, only ever forwards; whether it moved. `message_at` counts where the store does not know the message."""
+        """Move a marker, forwards only unless `backwards` too; whether it moved.
+
+        `message_at` counts where the store does not know the message.
+        """
         key = {"organization_id": organization_id, "source_id": source_id, "chat_id": chat_id}
         position, known_at = await self._place(tx, {**key, "message_id": message_id})
         moment = known_at if known_at is not None else micros_or_none(message_at)
@@ -54,7 +80,7 @@ class ReadMarkers:
         old = await tx.fetch_one(sql, {**key, "principal": principal})
         if old is not None:
             now_at = (await self._place(tx, {**key, "message_id": old[0]}))[0]
-            if old[0] == message_id or not _is_forward(old, now_at, position, moment):
+            if old[0] == message_id or not (backwards or _is_forward(old, now_at, position, moment)):
                 return False
         marked_at = at or self._clock()
         sql = (
@@ -92,24 +118,21 @@ class ReadMarkers:
     async def unread_counts(
         self, organization_id: int, principal: str, keys: Sequence[ChatId]
     ) -> dict[ChatId, int | None]:
-        """How many messages of the active path stand behind the marker, in one statement for all chats.
+        """How many messages of the active path stand behind the marker, those apart that the principal sent; one statement for all chats.
 
-        None when there is no marker, when the chat's messages were never read to their newest end, or when the marked message stands
-        on another branch and has no time to compare.
+        None when there is no marker, when the chat's messages were never read to their newest end, or when it is not known what
+        stands between the marker and what is known: see `_READ_UP_TO`.
         """
         sql = (
-            "SELECT wanted.source, wanted.chat, chat.path_length - 1 - coalesce(("
-            "SELECT message.position FROM message WHERE message.organization_id = :organization_id "
-            "AND message.source_id = wanted.source AND message.chat_id = wanted.chat "
-            "AND message.native_id = marker.message_id), ("
-            "SELECT coalesce(max(message.position), -1) FROM message WHERE message.organization_id = :organization_id "
-            "AND message.source_id = wanted.source AND message.chat_id = wanted.chat AND message.position IS NOT NULL "
-            "AND message.created_at <= marker.message_at HAVING marker.message_at IS NOT NULL)) "
+            "SELECT source, chat, path_length - 1 - read_up_to - ("
+            "SELECT count(*) FROM message WHERE organization_id = :organization_id AND source_id = source "
+            "AND chat_id = chat AND sent_by = :principal AND position > read_up_to) "
+            f"FROM (SELECT wanted.source, wanted.chat, chat.path_length, {_READ_UP_TO} AS read_up_to "
             f"FROM {sqlite.rows_of('keys', 'source', 'chat')} AS wanted CROSS JOIN read_marker AS marker "
             "ON marker.organization_id = :organization_id AND marker.principal = :principal "
             "AND marker.source_id = wanted.source AND marker.chat_id = wanted.chat "
             "CROSS JOIN chat ON chat.organization_id = :organization_id AND chat.source_id = wanted.source "
-            "AND chat.native_id = wanted.chat AND chat.has_baseline AND chat.deleted_at IS NULL"
+            "AND chat.native_id = wanted.chat AND chat.has_baseline AND chat.deleted_at IS NULL)"
         )
         parameters = {"organization_id": organization_id, "principal": principal, "keys": sqlite.packed(keys)}
         counts: dict[ChatId, int | None] = dict.fromkeys(keys)

@@ -98,12 +98,25 @@ class Sources:
         }
         await tx.execute(sql, values)
 
+    async def set_webhook(self, tx: Transaction, organization_id: int, source_id: int, digest: bytes | None) -> None:
+        """Keep the digest of a webhook's token in place of the one before; None: there is no webhook any more."""
+        sql = f"UPDATE source SET webhook = :digest WHERE {_LIVE} AND id = :id RETURNING id"
+        if not await tx.execute(sql, {"organization_id": organization_id, "id": source_id, "digest": digest}):
+            raise _no_source()
+
+    async def by_webhook(self, source_id: int) -> tuple[Source, bytes | None] | None:
+        """A connected source of any organization, and the digest that the token in an address has to have."""
+        # The address is all that a vendor sends, so here the source tells the organization.
+        sql = f"SELECT {_SOURCE}, webhook FROM source WHERE source.id = :id AND removed_at IS NULL /* by webhook */"
+        row = await self._database.fetch_one(sql, {"id": source_id})
+        return (_source(row[:-1]), row[-1]) if row else None
+
     async def remove(
         self, tx: Transaction, organization_id: int, source_id: int, *, at: datetime, keep_mirror: bool = False
     ) -> None:
-        """Disconnect. Credentials go at once; chats, messages, overlays, markers and events of it too unless `keep_mirror`."""
+        """Disconnect. Credentials and webhook go at once; chats, messages, overlays, markers and events of it too unless `keep_mirror`."""
         sql = (
-            "UPDATE source SET removed_at = :at, keeps_mirror = :kept, credentials = x'', account = NULL "
+            "UPDATE source SET removed_at = :at, keeps_mirror = :kept, credentials = x'', account = NULL, webhook = NULL "
             f"WHERE {_SHOWN} AND id = :id RETURNING id"
         )
         parameters = {"organization_id": organization_id, "id": source_id, "at": micros(at), "kept": keep_mirror}

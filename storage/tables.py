@@ -93,6 +93,7 @@ class SourceRow(SQLModel, table=True):
 
     Keys are unique among what everybody in the organization sees, and among what one owner alone sees: else a refused key would tell
     others that there is such a source.
+    `webhook` is the keyed digest of the token in its webhook's address, which is kept nowhere; null: it has none.
     """
 
     __tablename__ = "source"
@@ -126,6 +127,7 @@ class SourceRow(SQLModel, table=True):
     owner: str | None
     account: str | None = Field(sa_type=Text)
     credentials: bytes = Field(sa_type=LargeBinary)
+    webhook: bytes | None = Field(sa_type=LargeBinary)
     created_at: int = Field(sa_type=BigInteger)
     removed_at: int | None = Field(sa_type=BigInteger)
     keeps_mirror: bool
@@ -255,6 +257,7 @@ class MessageRow(SQLModel, table=True):
     `is_apart`: messages that are not known may stand between it and the others; at sources that page messages, the rest of a chat is one
     stretch without holes.
     `follower`: the process that last followed it while it was written; null: none ever did.
+    `sent_by`: the principal who sent it through the gateway, for whom it is not unread; null: somebody else, or elsewhere.
     """
 
     __tablename__ = "message"
@@ -272,6 +275,15 @@ class MessageRow(SQLModel, table=True):
             "chat_id",
             "position",
             sqlite_where=text("position IS NOT NULL"),
+        ),
+        Index(
+            "message_sent",
+            "organization_id",
+            "source_id",
+            "chat_id",
+            "sent_by",
+            "position",
+            sqlite_where=text("sent_by IS NOT NULL"),
         ),
         Index(
             "message_unfinished",
@@ -302,6 +314,7 @@ class MessageRow(SQLModel, table=True):
     content_hash: bytes = Field(sa_type=LargeBinary)
     is_own: bool
     is_apart: bool = Field(sa_column_kwargs={"server_default": _NO})
+    sent_by: str | None
     position: int | None
     revision: int
     changed_at: int = Field(sa_type=BigInteger)

@@ -1,4 +1,4 @@
-"""The ASGI application: `/graphql` at an endpoint of its own, everything else in FastAPI.
+"""The ASGI application: `/graphql` and `/webhooks/` at endpoints of their own, everything else in FastAPI.
 
 `create_app()` reads the settings itself, so that `uvicorn --factory switchboard.app:create_app` and every worker start alike.
 """
@@ -23,6 +23,8 @@ from switchboard.http.draining import on_exit_signals
 from switchboard.http.endpoint import GraphQLEndpoint
 from switchboard.http.graphiql import DIST, GraphiQLPage
 from switchboard.http.settings import TransportSettings
+from switchboard.http.webhooks import PREFIX as WEBHOOKS
+from switchboard.http.webhooks import Webhooks
 from switchboard.logging import configure_logging
 from switchboard.metrics import MEDIA_TYPE, exposition
 from switchboard.sessions import GatewaySessions
@@ -40,11 +42,14 @@ class Application:
         self._page = GraphiQLPage(demo_key=demo_key, dist=DIST) if settings.graphiql else None
         self._endpoint: GraphQLEndpoint | None = None
         self.gateway: Gateway | None = None
+        self.webhooks: Webhooks | None = None
         self.rest = self._rest()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] in ("http", "websocket") and scope["path"] == PATH and self._endpoint is not None:
             await self._endpoint(scope, receive, send)
+        elif scope["type"] == "http" and scope["path"].startswith(WEBHOOKS) and self.webhooks is not None:
+            await self.webhooks(scope, receive, send)
         else:
             await self.rest(scope, receive, send)
 
@@ -53,10 +58,11 @@ class Application:
         async with open_gateway(self._settings) as (gateway, sessions):
             self.gateway = gateway
             self._endpoint = _endpoint(self._settings, sessions, self._page)
+            self.webhooks = Webhooks(gateway)
             with on_exit_signals(self._endpoint.drain):
                 yield
             self._endpoint.drain()
-            self.gateway = None
+            self.gateway = self.webhooks = None
 
     def _rest(self) -> FastAPI:
         # The pages that FastAPI draws of its routes load from a CDN; `openapi.json` stays.

@@ -16,6 +16,7 @@ from resolvers.routing import Sources
 from resolvers.supervising import Supervisor, supervising
 from resolvers.watching.feeds import Feeds
 from resolvers.watching.tuning import WatchTuning
+from resolvers.webhooks import WebhookTokens
 from resolvers.writes import ChatLocks
 from storage import local
 from storage.changes import changes
@@ -77,6 +78,8 @@ async def open_gateway(settings: Settings, *, serves: bool = True) -> AsyncItera
                 on_dropped=MIRROR_DROPPED.inc,
                 on_failed=MIRROR_FAILED.inc,
             ),
+            webhook_tokens=WebhookTokens(keys.webhook_keys),
+            knock=feeds.knock,
             tuning=Tuning(
                 list_ttl_seconds=settings.list_ttl_seconds,
                 call_budget=settings.upstream.call_budget,

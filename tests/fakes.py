@@ -445,8 +445,16 @@ class FakeSource:
         return changed
 
     async def delete_folder(self, folder_id: str, contents: FolderContents) -> None:
+        """With all inside; the chats too, or they drop out of it, as at Open WebUI."""
         await self._asked("delete_folder")
-        self.folders = [folder for folder in self.folders if folder.native_id != folder_id]
+        gone = {folder_id}
+        for _ in self.folders:
+            gone |= {folder.native_id for folder in self.folders if folder.parent_id in gone}
+        self.folders = [folder for folder in self.folders if folder.native_id not in gone]
+        inside = {chat.native_id for chat in self.chats if chat.folder is not None and chat.folder.native_id in gone}
+        if contents is FolderContents.DELETE_CHATS:
+            self.chats = [chat for chat in self.chats if chat.native_id not in inside]
+        self.chats = [replace(chat, folder=None) if chat.native_id in inside else chat for chat in self.chats]
 
 
 def a_connector(

@@ -13,6 +13,8 @@ from domain.records import Check, Source, Visibility
 from resolvers.context import utc_now
 from resolvers.routing import Sources
 from resolvers.source_forms import shown
+from resolvers.sources import WebhookChange
+from resolvers.webhooks import WebhookTokens, webhook_path
 from storage import local
 from storage.database import Transaction
 from storage.store import Store
@@ -122,6 +124,49 @@ def remove(
         return source
 
     typer.echo(f"The source {organization}/{with_store(config, act).key} is disconnected.", err=True)
+
+
+@sources.command()
+def webhook(
+    organization: Slug,
+    key: Annotated[str, typer.Argument(help="The key of the source.")],
+    remove: Annotated[bool, typer.Option("--remove", help="Take no more webhooks of it.")] = False,
+    config: Config = None,
+) -> None:
+    """Make the address to which the vendor of a source can send its webhooks, and print its path, this once.
+
+    The one before is good no longer. Running gateways know it at once.
+    """
+
+    async def act(settings: Settings, store: Store) -> str | None:
+        owner = await organization_of(store, organization)
+        source = await store.sources.by_key(owner.id, key)
+        if source is None:
+            raise SettingsError(_no_source(organization, key))
+        if source.vendor == local.VENDOR:
+            raise SettingsError(f"{organization}/{key} is the gateway's own store, which needs no webhook.")
+        token, digest = (None, None) if remove else WebhookTokens(key_ring(settings).webhook_keys).new()
+
+        async def unit(tx: Transaction) -> None:
+            await store.sources.set_webhook(tx, owner.id, source.id, digest)
+            await store.organizations.add_audit(
+                tx,
+                owner.id,
+                at=utc_now(),
+                actor=ACTOR,
+                action="updateSource",
+                target=format_id(IdType.SOURCE, source.id),
+                input={"key": key, "webhook": WebhookChange.REMOVE if remove else WebhookChange.RENEW},
+            )
+
+        await store.database.write(unit)
+        return webhook_path(source.id, token) if token is not None else None
+
+    path = with_store(config, act)
+    if path is None:
+        typer.echo(f"{organization}/{key} takes no webhooks any more.", err=True)
+    else:
+        typer.echo(path)
 
 
 @asynccontextmanager

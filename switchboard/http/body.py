@@ -22,6 +22,23 @@ class ClientGone(Exception):
 
 async def read_body(receive: Receive, headers: Mapping[str, str], *, limit_bytes: int, timeout_seconds: float) -> bytes:
     """The whole body. Raises `Problem` with 413 beyond the limit, 408 when it does not come in time, and `ClientGone`."""
+    chunks: list[bytes] = []
+    await _take(receive, headers, chunks.append, limit_bytes, timeout_seconds)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+async def skip_body(receive: Receive, headers: Mapping[str, str], *, limit_bytes: int, timeout_seconds: float) -> None:
+    """Let the body go by, within the same bounds and with the same errors as `read_body`. Nothing of it is kept."""
+    await _take(receive, headers, lambda chunk: None, limit_bytes, timeout_seconds)
+
+
+async def _take(
+    receive: Receive,
+    headers: Mapping[str, str],
+    take: Callable[[bytes], None],
+    limit_bytes: int,
+    timeout_seconds: float,
+) -> None:
     announced = headers.get("content-length", "")
     if announced.isdecimal() and (len(announced) > 15 or int(announced) > limit_bytes):
         if headers.get("expect", "").lower() != "100-continue":
@@ -29,7 +46,7 @@ async def read_body(receive: Receive, headers: Mapping[str, str], *, limit_bytes
         raise _too_large(limit_bytes, int(announced[:15]))
     try:
         async with asyncio.timeout(timeout_seconds):
-            return await _collect(receive, limit_bytes)
+            await _hand_on(receive, take, limit_bytes)
     except TimeoutError:
         raise Problem(
             408,
@@ -39,8 +56,7 @@ async def read_body(receive: Receive, headers: Mapping[str, str], *, limit_bytes
         ) from None
 
 
-async def _collect(receive: Receive, limit_bytes: int) -> bytes:
-    chunks: list[bytes] = []
+async def _hand_on(receive: Receive, take: Callable[[bytes], None], limit_bytes: int) -> None:
     size = 0
     while True:
         message = await receive()
@@ -52,9 +68,9 @@ async def _collect(receive: Receive, limit_bytes: int) -> bytes:
             if message.get("more_body"):
                 await _drain(receive)
             raise _too_large(limit_bytes, size)
-        chunks.append(chunk)
+        take(chunk)
         if not message.get("more_body"):
-            return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+            return
 
 
 async def _drain(receive: Receive) -> None:

@@ -16,6 +16,9 @@ pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 WORDS = "canary words of a person"
 LOST = "sk_live_canary_that_is_refused"
+RENEW = (
+    "mutation ($input: UpdateSourceInput!) { updateSource(input: $input) { webhookPath userErrors { code message } } }"
+)
 
 
 @pytest.fixture(scope="module")
@@ -49,17 +52,41 @@ async def misbehave(world: World, client: Client) -> None:
         await events.message()
 
 
+async def a_webhook(world: World, client: Client) -> str:
+    """Makes one, knocks at it in good and bad ways, and gives its token."""
+    made = await client.do(RENEW, input={"sourceId": await source_id(client, "kodey"), "webhook": "RENEW"})
+    path = made["webhookPath"]
+    for address, method, body in (
+        (path, "POST", WORDS.encode()),
+        (path, "GET", b""),
+        (f"{path}x", "POST", b""),
+        (f"{path}?{WORDS}", "POST", b"x" * 300_000),
+    ):
+        await client.http.request(method, f"{world.gateway.origin}{address}", content=body)
+    return path.rpartition("/")[2]
+
+
 async def test_nothing_secret_is_printed_or_kept_in_the_clear(world: World) -> None:
+    tokens = []
     async with httpx.AsyncClient(timeout=30) as http:
         for credential, headers in ((world.keys["acme"], {}), (ann(), {"X-Organization": "acme"})):
-            await misbehave(
-                world, Client(world.gateway.url, {"Authorization": f"Bearer {credential}", **headers}, http)
-            )
+            client = Client(world.gateway.url, {"Authorization": f"Bearer {credential}", **headers}, http)
+            await misbehave(world, client)
+            tokens.append(await a_webhook(world, client))
         metrics = (await http.get(f"{world.gateway.origin}/metrics")).text
     said = world.installation.output + metrics
     assert '"event"' in said
     assert "switchboard_store_statements" in said
-    secrets = [*world.keys.values(), *KODEY_KEYS.values(), *OPEN_WEBUI_KEYS.values(), JWT_SECRET, LOST, WORDS, "canary"]
+    secrets = [
+        *world.keys.values(),
+        *KODEY_KEYS.values(),
+        *OPEN_WEBUI_KEYS.values(),
+        JWT_SECRET,
+        LOST,
+        WORDS,
+        "canary",
+        *tokens,
+    ]
     assert [secret for secret in secrets if secret in said] == []
     assert "Bearer" not in said
     assert "eyJ" not in said
@@ -67,6 +94,6 @@ async def test_nothing_secret_is_printed_or_kept_in_the_clear(world: World) -> N
     kept = b"".join(path.read_bytes() for path in world.installation.folder.glob("test.db*"))
     assert [
         secret
-        for secret in (*world.keys.values(), *KODEY_KEYS.values(), *OPEN_WEBUI_KEYS.values(), LOST)
+        for secret in (*world.keys.values(), *KODEY_KEYS.values(), *OPEN_WEBUI_KEYS.values(), LOST, *tokens)
         if secret.encode() in kept
     ] == []

@@ -16,6 +16,7 @@ from resolvers.feed import Feed
 from resolvers.replies import Replies
 from resolvers.routing import Sources
 from resolvers.watching.feeds import Feeds
+from resolvers.webhooks import WebhookTokens
 from resolvers.writes import ChatLocks
 from storage.database import Transaction
 from storage.presence import Alone
@@ -126,6 +127,7 @@ def gateway_over(
         locks=ChatLocks(feeds.wrote),
         watching=feeds,
         seal_credentials=lambda credentials: b"",
+        webhook_tokens=WebhookTokens([b"w" * 32]),
         tuning=tuning or Tuning(),
         **parts,
     )

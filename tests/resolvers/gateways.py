@@ -13,6 +13,7 @@ from resolvers.feed import Feed
 from resolvers.principals import person_key
 from resolvers.replies import Replies
 from resolvers.routing import Sources
+from resolvers.webhooks import WebhookTokens
 from resolvers.writes import ChatLocks
 from storage.store import Store
 from switchboard.keys import KeyRing
@@ -42,6 +43,7 @@ def a_gateway(
             "drains": Drains(),
             "locks": ChatLocks(),
             "seal_credentials": ring.seal,
+            "webhook_tokens": WebhookTokens(ring.webhook_keys),
             "clock": clock,
             **changes,
         }

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,8 @@ from resolvers.chat_writes import (
 from resolvers.chats import get_chat, load_unread_counts, version_of
 from resolvers.context import Context
 from resolvers.folders import create_folder
-from tests.builders import a_chat, a_principal
+from resolvers.sending import ReplyMode
+from tests.builders import a_chat, a_message, a_principal, at
 from tests.fakes import FakeSource
 from tests.resolvers.conftest import Room, a_room
 from tests.resolvers.rooms import ALL_NATIVE, a_chat_room, a_vendor, chat_id, logged, message_id, say, shown, source_id
@@ -477,9 +479,50 @@ async def test_marker_moves_forwards_only_and_counts_what_is_behind_it(folder: P
             await mark_chat_read(room.context(), chat_id=chat_id(room), up_to_message_id=mark)
             assert await unread() == [left]
         assert await unread("key:2") == [None]
-        await say(room, "More")
-        assert await unread() == [1]
         assert len(await logged(room, EventKind.READ_STATE_CHANGED)) == 3
+
+
+async def test_own_messages_are_not_unread_and_those_of_others_are(folder: Path) -> None:
+    async with a_chat_room(folder, "Before") as room:
+        ann, bob = (room.context(principal=a_principal(key=key)) for key in ("key:1", "key:2"))
+
+        async def unread() -> list[int | None]:
+            return [(await load_unread_counts(who, [(1, "c1")]))[0] for who in (ann, bob)]
+
+        for who in (ann, bob):
+            await mark_chat_read(who, chat_id=chat_id(room), up_to_message_id=None)
+        assert await unread() == [0, 0]
+        await say(room, "Mine", ann)
+        assert await unread() == [0, 1]
+        await say(room, "And mine", bob, reply=ReplyMode.WAIT)
+        assert await unread() == [2, 2]
+        await shown(room)
+        assert await unread() == [2, 2]
+        rows = room.source.messages["c1"]
+        rows.append(a_message("else", text="In the app", parent_id=rows[-1].native_id, created_at=at(999)))
+        await shown(room)
+        assert await unread() == [3, 3]
+        await mark_chat_read(bob, chat_id=chat_id(room), up_to_message_id=None)
+        assert await unread() == [3, 0]
+
+
+async def test_marker_moves_back_only_when_that_is_asked_for(folder: Path) -> None:
+    async with a_chat_room(folder, *"abcd") as room:
+        for backwards, left in [(False, 0), (True, 3)]:
+            await mark_chat_read(room.context(), chat_id=chat_id(room), up_to_message_id=None)
+            await mark_chat_read(
+                room.context(), chat_id=chat_id(room), up_to_message_id=message_id(room, "m0"), backwards=backwards
+            )
+            assert await load_unread_counts(room.context(), [(1, "c1")]) == [left]
+
+
+async def test_marker_of_a_message_without_a_time_is_not_given_one(folder: Path) -> None:
+    """Else the time of marking would be taken for it, and hide what was written before that on another branch."""
+    async with a_chat_room(folder, "One") as room:
+        room.source.messages["c1"] = [replace(room.source.messages["c1"][0], native_id="m9", created_at=None)]
+        await mark_chat_read(room.context(), chat_id=chat_id(room), up_to_message_id=None)
+        rows = await room.gateway.store.database.fetch_all("SELECT message_id, message_at FROM read_marker")
+        assert rows == [("m9", None)]
 
 
 async def test_marker_is_set_to_messages_of_the_chat_only(folder: Path) -> None:

@@ -26,6 +26,8 @@ from resolvers import sources as under_test
 from resolvers.context import Context, Gateway
 from resolvers.organizations import add_organization
 from resolvers.routing import Sources
+from resolvers.webhooks import source_of_webhook
+from storage import local
 from storage.store import open_store
 from switchboard.keys import KeyRing
 from tests.builders import T0
@@ -133,7 +135,7 @@ class World:
     async def update(self, source: Source, **changes: Any) -> Source:
         fields = {"display_name": None, "base_url": None, "credentials": None, "options": None}
         id_ = format_id(IdType.SOURCE, source.id)
-        return await under_test.update_source(self.ann(), source_id=id_, **{**fields, **changes})
+        return (await under_test.update_source(self.ann(), source_id=id_, **{**fields, **changes})).source
 
     async def keys(self, context: Context | None = None) -> list[str]:
         return [source.key for source in await under_test.sources(context or self.ann())]
@@ -509,3 +511,59 @@ async def test_the_id_of_a_disconnected_source_is_not_used_again(world: World) -
     first = await world.connected()
     await under_test.disconnect_source(world.ann(), source_id=id_of(first), keep_mirror=False)
     assert (await world.connected()).id != first.id
+
+
+# Webhooks
+
+
+async def with_webhook(world: World, source: Source, change: under_test.WebhookChange | None) -> str | None:
+    context, none = world.ann(), {"display_name": None, "base_url": None, "credentials": None, "options": None}
+    return (await under_test.update_source(context, source_id=id_of(source), webhook=change, **none)).webhook_path
+
+
+async def is_good(world: World, path: str) -> bool:
+    id_, token = path.removeprefix("/webhooks/").split("/")
+    store, tokens = world.gateway.store, world.gateway.webhook_tokens
+    return await source_of_webhook(store, tokens, id_, token) is not None
+
+
+async def test_webhook_is_shown_once_renewed_and_removed(world: World) -> None:
+    source = await world.connected()
+    first = await with_webhook(world, source, under_test.WebhookChange.RENEW)
+    assert first is not None
+    assert await is_good(world, first)
+    assert await with_webhook(world, source, None) is None
+    assert await is_good(world, first)
+    second = await with_webhook(world, source, under_test.WebhookChange.RENEW)
+    assert second is not None
+    assert (await is_good(world, first), await is_good(world, second)) == (False, True)
+    assert await with_webhook(world, source, under_test.WebhookChange.REMOVE) is None
+    assert not await is_good(world, second)
+
+
+async def test_webhook_is_in_the_audit_log_and_its_token_is_nowhere(world: World) -> None:
+    source = await world.connected()
+    path = await with_webhook(world, source, under_test.WebhookChange.RENEW)
+    assert path is not None
+    newest = (await world.gateway.store.organizations.audit(world.acme.id))[0]
+    assert (newest.action, newest.input["webhook"]) == ("updateSource", "RENEW")
+    rows = [await world.gateway.store.database.fetch_all(f"SELECT * FROM {table}") for table in ("source", "audit")]
+    assert path.rpartition("/")[2] not in str(rows)
+
+
+async def test_webhook_of_a_disconnected_source_is_good_no_more(world: World) -> None:
+    source = await world.connected()
+    path = await with_webhook(world, source, under_test.WebhookChange.RENEW)
+    assert path is not None
+    await under_test.disconnect_source(world.ann(), source_id=id_of(source), keep_mirror=True)
+    assert not await is_good(world, path)
+
+
+async def test_the_local_store_needs_no_webhook(world: World) -> None:
+    store = world.gateway.store
+    own = Sources(store, {"local": local.connector(store)}, lambda _: {}, lambda: T0)
+    world = replace(world, gateway=replace(world.gateway, sources=own))
+    (source,) = await under_test.sources(world.ann())
+    with pytest.raises(InvalidArgument, match="It needs no webhook") as caught:
+        await with_webhook(world, source, under_test.WebhookChange.RENEW)
+    assert caught.value.path == ("webhook",)

@@ -20,6 +20,7 @@ _KNOWN = (
     "WHERE api_key.digest = ",
     "FROM api_key WHERE revoked_at IS NULL LIMIT 1",
     "WHERE member.issuer = ",
+    "/* by webhook */",
     # By an id that this process was given by a statement that named the organization.
     "UPDATE api_key SET last_used_at",
     "UPDATE intent SET state",

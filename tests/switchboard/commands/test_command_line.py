@@ -1,6 +1,7 @@
 """The command line: what it prints for scripts, what it says to people, and how it ends."""
 
 import json
+import re
 import signal
 import sqlite3
 import subprocess
@@ -32,6 +33,7 @@ COMMANDS: Sequence[tuple[str, ...]] = (
     ("sources", "list"),
     ("sources", "test"),
     ("sources", "remove"),
+    ("sources", "webhook"),
 )
 
 
@@ -147,6 +149,28 @@ def test_a_source_of_the_settings_that_does_not_answer_fails_the_test(acme: Run,
     assert "failed" in tested.out
     assert "hunter2" not in tested.out + tested.err
     assert_fails(acme("sources", "remove", "--organization", "acme", "away"), "named in `[[sources]]`")
+
+
+def test_a_webhook_is_alone_on_stdout_and_its_token_is_kept_nowhere(acme: Run, tmp_path: Path) -> None:
+    (tmp_path / "switchboard.toml").write_text(
+        f'allow_private_addresses = true\n[[sources]]\norganization = "acme"\nkey = "away"\nvendor = "kodey"\n'
+        f'base_url = "http://127.0.0.1:{a_free_port()}"\ncredentials = {{ api_key = "sk_live_hunter2" }}\n'
+    )
+    acme("sources", "test", "--organization", "acme")  # stores the sources of the settings
+    made = acme("sources", "webhook", "--organization", "acme", "away")
+    assert (made.code, made.err) == (0, "")
+    assert re.fullmatch(r"/webhooks/[\w-]+/[\w-]{43}\n", made.out)
+    assert acme("sources", "webhook", "--organization", "acme", "away").out != made.out
+    removed = acme("sources", "webhook", "--organization", "acme", "away", "--remove")
+    assert (removed.code, removed.out) == (0, "")
+    with sqlite3.connect(tmp_path / ".switchboard" / "switchboard.db") as database:
+        assert database.execute("SELECT webhook FROM source WHERE key = 'away'").fetchall() == [(None,)]
+        noted = database.execute("SELECT input FROM audit WHERE action = 'updateSource' ORDER BY id").fetchall()
+    assert [json.loads(row[0])["webhook"] for row in noted] == ["RENEW", "RENEW", "REMOVE"]
+    token = made.out.strip().rpartition("/")[2]
+    assert token.encode() not in b"".join(path.read_bytes() for path in (tmp_path / ".switchboard").iterdir())
+    assert_fails(acme("sources", "webhook", "--organization", "acme", "local"), "needs no webhook")
+    assert_fails(acme("sources", "webhook", "--organization", "acme", "gone"), "acme has no source gone")
 
 
 def test_serve_refuses_to_start_without_a_secret(run: Run) -> None:
