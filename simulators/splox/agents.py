@@ -40,7 +40,7 @@ async def perform(writing: Writing, node: NodeRun, query: str, files: Any) -> bo
 
 
 async def _write(writing: Writing, reply: Reply, query: str, *, slow: bool) -> None:
-    for piece in _pieces(_answer(writing, query, slow)):
+    for piece in pieces(_answer(writing, query, slow)):
         await writing.pause(slow)
         reply.add(piece)
 
@@ -92,6 +92,7 @@ def _advance(writing: Writing, node: NodeRun, status: str, output: dict[str, Any
     writing.streams.show_state(writing.run, node)
 
 
-def _pieces(text: str) -> list[str]:
+def pieces(text: str) -> list[str]:
+    """Word by word."""
     first, *others = text.split(" ")
     return [first, *(f" {word}" for word in others)]

@@ -9,7 +9,9 @@ from starlette.exceptions import HTTPException
 
 from simulators.control import Clock, Control, EmitError
 from simulators.splox import chats, seeding, workflows
-from simulators.splox.identity import ASSISTANT, OWNER
+from simulators.splox.agents import pieces
+from simulators.splox.identity import ASSISTANT, FLOWS, OWNER
+from simulators.splox.records import Chat, Message, Run
 from simulators.splox.routing import build, no_route
 from simulators.splox.runs import Runs
 from simulators.splox.store import Store
@@ -60,7 +62,7 @@ class Splox:
         }
 
     def emit(self, chat_id: str | None, text: str | None, role: str | None) -> dict[str, str]:
-        """A user's message comes as the frame `user_message`, an assistant's as a delta, others only into the history."""
+        """A run of another client: its states, and between them a user's message as `user_message`, an assistant's word by word; others have no frame."""
         if role not in (None, *_ROLES):
             raise EmitError(f"role is one of {', '.join(_ROLES)}, not {role!r}")
         if chat_id is None:
@@ -70,15 +72,28 @@ class Splox:
             chat = self.store.chats[chat_id]
         else:
             raise EmitError(f"there is no chat {chat_id!r}")
-        said = text or "A message from elsewhere."
-        message = self.store.append(chat.id, role or "assistant", [{"type": "text", "text": said}])
-        if message.role == "user":
-            self._streams.show_content(chat.id, {"type": "user_message", "text": said})
-        elif message.role == "assistant":
-            self._streams.show_content(chat.id, {"type": "text_delta", "delta": said})
-            self._streams.show_content(chat.id, {"type": "done", "iteration": 1, "run_id": self.store.new_id()})
-        self._streams.show_message(message)
+        message = self._run_elsewhere(chat, text or "A message from elsewhere.", role or "assistant")
         return {"chat_id": chat.id, "message_id": message.id}
+
+    def _run_elsewhere(self, chat: Chat, said: str, role: str) -> Message:
+        """The run is over before anybody can ask for it, so it is not kept: a demo emits for days."""
+        store, streams = self.store, self._streams
+        flow = next((one for one in FLOWS if one.workflow_id == chat.resource_id), ASSISTANT)
+        run = Run(store.new_id(), chat.user_id, flow.version_id, chat.id, {"query": said}, [], store.now_us())
+        streams.show_state(run)
+        run.status, run.started_us = "in_progress", store.now_us()
+        streams.show_state(run)
+        message = store.append(chat.id, role, [{"type": "text", "text": said}], run_id=run.id)
+        if role == "user":
+            streams.show_content(chat.id, {"type": "user_message", "text": said}, run)
+        elif role == "assistant":
+            for piece in pieces(said):
+                streams.show_content(chat.id, {"type": "text_delta", "delta": piece}, run)
+            streams.show_content(chat.id, {"type": "done", "iteration": 1, "run_id": run.id}, run)
+        streams.show_message(message)
+        run.status, run.ended_us = "completed", store.now_us()
+        streams.show_state(run)
+        return message
 
     async def close(self) -> None:
         await self._runs.close()

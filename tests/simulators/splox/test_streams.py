@@ -101,17 +101,25 @@ async def test_a_stop_is_told(mine: Splox, chat_id: str) -> None:
     assert kinds[-2:] == ["stopped", "stopped"]  # the frame, and the run's state
 
 
-async def test_another_clients_message_appears(mine: Splox, chat_id: str) -> None:
-    seen = []
+async def test_another_clients_run_appears(mine: Splox, chat_id: str) -> None:
+    seen: list[Any] = []
     async with mine.listening(chat_stream(chat_id)) as frames:
         await mine.control("POST", "emit", chat_id=chat_id, text="over here", role="user")
-        await mine.control("POST", "emit", chat_id=chat_id, text="psst")
+        await mine.control("POST", "emit", chat_id=chat_id, text="psst you")
         async for frame in frames:
             if frame != "keepalive":
-                seen.append(frame)
-            if seen and seen[-1]["type"] == "done":
+                seen.append(frame["workflow_request"]["status"] if "workflow_request" in frame else frame)
+            if seen and seen[-1] == {"type": "workflow_status", "is_active": False} and "completed" in seen[5:]:
                 break
-    assert seen[:2] == [{"type": "user_message", "text": "over here"}, {"type": "text_delta", "delta": "psst"}]
+    told = [frame for frame in seen if frame != {"type": "workflow_status", "is_active": False}]
+    assert told[:4] == ["pending", "in_progress", {"type": "user_message", "text": "over here"}, "completed"]
+    assert told[4:8] == [
+        "pending",
+        "in_progress",
+        {"type": "text_delta", "delta": "psst"},
+        {"type": "text_delta", "delta": " you"},
+    ]
+    assert (told[8]["type"], told[9]) == ("done", "completed")
 
 
 async def test_a_run_is_told_its_state_on_connecting_and_nothing_of_before(mine: Splox, chat_id: str) -> None:
