@@ -1,12 +1,13 @@
 """Fake sources that page messages, each kind in its own way, and that may fail or change between two pages."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from domain.errors import UpstreamUnavailable
-from domain.source import MessagesRead, MessageWindow
+from domain.source import MessagesRead, MessageWindow, NewMessage, Progress
 from domain.tree import cut
 from resolvers.context import utc_now
 from tests.fakes import FakeSource
@@ -16,7 +17,7 @@ from tests.fakes import FakeSource
 class PagingSource(FakeSource):
     """Shows the window that is asked for, at most `page_messages` of it, and never tells that it is all.
 
-    `page_faults`: one entry is used up by each page, True fails. `between`: called before each page is answered.
+    `page_faults`: one entry is used up by each page, True fails. `between`: called before each page is answered, and before a message is sent.
     """
 
     page_messages: int = 5
@@ -32,6 +33,12 @@ class PagingSource(FakeSource):
         if all(chat.native_id != chat_id for chat in self.chats):
             return None
         return self._shown(chat_id, window, started_at)
+
+    async def send_message(self, new: NewMessage) -> AsyncGenerator[Progress, None]:
+        self.between()  # somebody else is faster
+        async with aclosing(super().send_message(new)) as steps:
+            async for progress in steps:
+                yield progress
 
     def _shown(self, chat_id: str, window: MessageWindow, started_at: datetime) -> MessagesRead:
         rows, has_before, has_after = cut(self.messages.get(chat_id, []), self._bounded(window))

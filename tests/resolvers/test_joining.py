@@ -2,7 +2,7 @@
 
 import shutil
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -253,13 +253,13 @@ _STEP = st.one_of(
     st.tuples(st.just("write"), st.integers(1, 9)),
     st.tuples(st.just("query"), _WINDOW),
     st.tuples(st.just("poll"), st.booleans()),
-    st.tuples(st.just("send"), st.booleans()),
+    st.tuples(st.just("send"), st.tuples(st.integers(0, 4), st.integers(0, 6))),
     st.tuples(st.just("fail"), st.lists(st.booleans(), max_size=4)),
     st.tuples(st.just("meanwhile"), st.lists(st.integers(0, 3), max_size=4)),
 )
 
 
-@settings(max_examples=count(long=1000, least=15), deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=count(long=400, least=12), deadline=None, suppress_health_check=list(HealthCheck))
 @given(kind=st.sampled_from(KINDS), history=st.integers(0, 12), steps=st.lists(_STEP, max_size=14))
 async def test_every_message_behind_the_baseline_is_logged_once_and_in_order(
     tmp_path_factory: pytest.TempPathFactory, kind: type[PagingSource], history: int, steps: list[Any]
@@ -297,18 +297,25 @@ class _Story:
             case "poll":
                 await self.poll(is_full=value)
             case "send":
+                faster, behind = value
+                self._meanwhile([0, faster])
                 with suppress(UpstreamUnavailable):
                     await say(self._room, "Ours", reply=ReplyMode.NONE)
+                written(self._room, behind)
             case "fail":
                 fake.page_faults = deque(value)
             case _:
-                waiting = deque(value)
+                self._meanwhile(value)
 
-                def meanwhile() -> None:
-                    if waiting:
-                        written(self._room, waiting.popleft())
+    def _meanwhile(self, numbers: Sequence[int]) -> None:
+        """So many messages are written elsewhere before the next answers of the source."""
+        waiting = deque(numbers)
 
-                fake.between = meanwhile
+        def write() -> None:
+            if waiting:
+                written(self._room, waiting.popleft())
+
+        source(self._room).between = write
 
     async def _query(self, end: str, number: int, place: int | None) -> None:
         window: dict[str, Any] = {end: number}
