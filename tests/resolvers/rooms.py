@@ -124,8 +124,10 @@ async def settled(room: Room) -> None:
 
 async def quiet(room: Room) -> None:
     """Until no feed reads anything any more. Readings end in threads of the store, so there is nothing else to wait for."""
+    still = 0
     for _ in count():
-        if not room.feeds.is_reading:
+        still = 0 if room.feeds.is_reading else still + 1
+        if still > 10:  # what the end of a reading sets going has begun by then
             return
         await asyncio.sleep(0)
 
