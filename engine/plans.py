@@ -6,6 +6,7 @@ cache of its own, so that a client that repeats a broken document can neither co
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from graphql import (
@@ -25,6 +26,7 @@ from graphql.validation import recommended_rules, specified_rules
 
 from engine.limits import LimitRefused, Limits, Measure, check
 from engine.requests import OperationRequest
+from engine.selections import FieldName, selected_fields, variables_only_in
 
 V = TypeVar("V")
 _RULES = (*specified_rules, *recommended_rules)
@@ -39,9 +41,12 @@ class PlanRefused(Exception):
         self.errors = errors
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """One operation of an accepted document, ready to be executed against `schema`."""
+
+    text: str
+    """The document as the client sent it."""
 
     schema: GraphQLSchema
     document: DocumentNode
@@ -58,11 +63,21 @@ class Plan:
         """Query, mutation or subscription."""
         return self.operation.operation
 
+    @cached_property
+    def fields(self) -> frozenset[FieldName]:
+        """Every field that it may resolve."""
+        return selected_fields(self.schema, self.document, self.operation)
+
+    def variables_only_in(self, argument: str) -> frozenset[str]:
+        """The variables that do nothing but give the argument of that name at the root."""
+        return variables_only_in(self.document, self.operation, argument)
+
 
 @dataclass(slots=True)
 class _Accepted:
     """A document and the plans of its operations, by the name that requests gave."""
 
+    text: str
     document: DocumentNode
     measure: Measure
     schema: GraphQLSchema
@@ -159,7 +174,7 @@ class Plans:
         errors = validate(schema, document, _RULES, hide_suggestions=not self._suggestions)
         if errors:
             raise PlanRefused([with_code(error, "GRAPHQL_VALIDATION_FAILED") for error in errors])
-        return _Accepted(document, measure, schema)
+        return _Accepted(text, document, measure, schema)
 
     def _parse(self, text: str) -> DocumentNode:
         limits = self._limits
@@ -212,6 +227,7 @@ def _plan(accepted: _Accepted, name: str | None) -> Plan:
         raise PlanRefused([with_code(GraphQLError(_selection_problem(operations, name)), "GRAPHQL_VALIDATION_FAILED")])
     figures = accepted.measure.operation(named[0])
     return Plan(
+        text=accepted.text,
         schema=accepted.schema,
         document=accepted.document,
         operation=named[0],

@@ -11,11 +11,14 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 
+from engine.broadcasts import Broadcasts
 from engine.execution import Engine
 from engine.limits import Limits
 from resolvers.context import Gateway
 from schema.errors import format_error
 from schema.root import federation_schema, public_schema
+from schema.viewer import VIEWER_DEPENDENT
+from switchboard.audiences import GatewayAudiences
 from switchboard.http.draining import on_exit_signals
 from switchboard.http.endpoint import GraphQLEndpoint
 from switchboard.http.graphiql import DIST, GraphiQLPage
@@ -37,6 +40,7 @@ class Application:
         self._page = GraphiQLPage(demo_key=demo_key, dist=DIST) if settings.graphiql else None
         self._endpoint: GraphQLEndpoint | None = None
         self.gateway: Gateway | None = None
+        self.broadcasts: Broadcasts | None = None
         self.rest = self._rest()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -49,11 +53,13 @@ class Application:
     async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
         async with open_gateway(self._settings) as (gateway, sessions):
             self.gateway = gateway
-            self._endpoint = _endpoint(self._settings, sessions, self._page)
+            self.broadcasts = Broadcasts(GatewayAudiences(sessions))
+            self._endpoint = _endpoint(self._settings, sessions, self.broadcasts, self._page)
             with on_exit_signals(self._endpoint.drain):
                 yield
             self._endpoint.drain()
-            self.gateway = None
+            await self.broadcasts.aclose()
+            self.gateway = self.broadcasts = None
 
     def _rest(self) -> FastAPI:
         # The pages that FastAPI draws of its routes load from a CDN; `openapi.json` stays.
@@ -80,9 +86,9 @@ class Application:
         @rest.get("/metrics")
         async def metrics(_: Request) -> Response:
             """Prometheus' text format."""
-            if self.gateway is None:
+            if self.gateway is None or self.broadcasts is None:
                 return Response(status_code=503)
-            return Response(exposition(self.gateway), media_type=MEDIA_TYPE)
+            return Response(exposition(self.gateway, self.broadcasts), media_type=MEDIA_TYPE)
 
         if self._page is not None:
             rest.mount("/graphiql", self._page.assets)
@@ -96,13 +102,17 @@ def create_app(config: Path | None = None) -> Application:
     return Application(settings)
 
 
-def _endpoint(settings: Settings, sessions: GatewaySessions, page: GraphiQLPage | None) -> GraphQLEndpoint:
+def _endpoint(
+    settings: Settings, sessions: GatewaySessions, broadcasts: Broadcasts, page: GraphiQLPage | None
+) -> GraphQLEndpoint:
     limits = settings.limits
     engine = Engine(
         public_schema,
         federation=federation_schema,
         format_error=format_error,
         suggestions=settings.development,
+        viewers_own=VIEWER_DEPENDENT,
+        position_argument="after",
         limits=Limits(
             tokens=limits.tokens,
             depth=limits.depth,
@@ -117,6 +127,7 @@ def _endpoint(settings: Settings, sessions: GatewaySessions, page: GraphiQLPage 
     return GraphQLEndpoint(
         engine,
         sessions,
+        broadcasts=broadcasts,
         allowed_origins=settings.allowed_origins,
         settings=TransportSettings(
             body_bytes=limits.body_bytes,

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from engine.broadcasts import Broadcasts
 from resolvers.context import Gateway
 from upstreams.policy import Call
 
@@ -20,7 +21,10 @@ UPSTREAM_CALLS = Counter(
 UPSTREAM_SECONDS = Histogram(
     "switchboard_upstream_seconds", "How long an attempt to call a vendor took.", ["vendor"], registry=REGISTRY
 )
-SUBSCRIBERS = Gauge("switchboard_subscribers", "Subscriptions that listen now.", registry=REGISTRY)
+SUBSCRIBERS = Gauge("switchboard_subscribers", "Subscriptions that run now.", registry=REGISTRY)
+BROADCASTS = Gauge(
+    "switchboard_broadcasts", "Streams that subscriptions share now: each is executed once for all.", registry=REGISTRY
+)
 REPLIES = Gauge("switchboard_replies_followed", "Replies that are being written and followed now.", registry=REGISTRY)
 STATEMENTS = Gauge("switchboard_store_statements", "SQL statements since the start.", registry=REGISTRY)
 
@@ -35,9 +39,10 @@ def upstream_observer() -> Callable[[Call], None]:
     return observe
 
 
-def exposition(gateway: Gateway) -> bytes:
+def exposition(gateway: Gateway, broadcasts: Broadcasts) -> bytes:
     """The text of `/metrics`."""
-    SUBSCRIBERS.set(gateway.feed.count())
+    SUBSCRIBERS.set(broadcasts.subscriptions)
+    BROADCASTS.set(len(broadcasts))
     REPLIES.set(len(gateway.replies))
     STATEMENTS.set(gateway.store.database.statements)
     return generate_latest(REGISTRY)

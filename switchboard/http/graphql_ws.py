@@ -4,8 +4,10 @@ import logging
 from collections.abc import Mapping
 
 from domain.errors import ErrorCode
+from engine.broadcasts import Broadcasts
 from engine.execution import Engine
 from switchboard.http.body import Receive, Send
+from switchboard.http.direct import writer_of
 from switchboard.http.draining import Draining
 from switchboard.http.graphql_http import Scope
 from switchboard.http.headers import read_headers, request_id_of
@@ -24,9 +26,17 @@ class GraphQLOverWebSocket:
     """Accepts or refuses sockets, and counts them."""
 
     def __init__(
-        self, engine: Engine, sessions: Sessions, *, origins: Origins, settings: TransportSettings, draining: Draining
+        self,
+        engine: Engine,
+        broadcasts: Broadcasts,
+        sessions: Sessions,
+        *,
+        origins: Origins,
+        settings: TransportSettings,
+        draining: Draining,
     ) -> None:
         self._engine = engine
+        self._broadcasts = broadcasts
         self._sessions = sessions
         self._origins = origins
         self._settings = settings
@@ -53,7 +63,16 @@ class GraphQLOverWebSocket:
             reason = f"Subprotocol not acceptable, use {SUBPROTOCOL}"
             await send({"type": "websocket.close", "code": CloseCode.SUBPROTOCOL_NOT_ACCEPTABLE, "reason": reason})
             return
-        socket = Socket(self._engine, self._sessions, self._settings, headers=headers, request_id=request_id, send=send)
+        socket = Socket(
+            self._engine,
+            self._broadcasts,
+            self._sessions,
+            self._settings,
+            headers=headers,
+            request_id=request_id,
+            send=send,
+            write_now=writer_of(scope),
+        )
         self._sockets.add(socket)
         try:
             await socket.run(receive, self._draining)
