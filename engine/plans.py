@@ -57,6 +57,7 @@ class Plan:
     """Fields that may have to be resolved, sizes given by variables taken for `Limits.page_size`."""
     sizes_unknown: bool
     """Whether a variable decides about the cost, so that large values have to be looked at for each request."""
+    _only_in: dict[str, frozenset[str]] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def kind(self) -> OperationType:
@@ -70,7 +71,9 @@ class Plan:
 
     def variables_only_in(self, argument: str) -> frozenset[str]:
         """The variables that do nothing but give the argument of that name at the root."""
-        return variables_only_in(self.document, self.operation, argument)
+        if argument not in self._only_in:
+            self._only_in[argument] = variables_only_in(self.document, self.operation, argument)
+        return self._only_in[argument]
 
 
 @dataclass(slots=True)

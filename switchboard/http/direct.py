@@ -24,6 +24,8 @@ _SHORT, _MEDIUM, _LONG = Struct("!BB"), Struct("!BBH"), Struct("!BBQ")
 class DirectWebSocket(WebSocketsSansIOProtocol):
     """One socket. Messages that it writes at once are not compressed, whatever was agreed on (RFC 7692 section 6 leaves that open)."""
 
+    is_paused = False
+
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
         if self.response.status_code == 101:
@@ -35,11 +37,20 @@ class DirectWebSocket(WebSocketsSansIOProtocol):
 
         What is written to a client that has gone is lost, as anything would be; the application hears of that by `receive`.
         """
-        if not self.writable.is_set():
+        if self.is_paused:
             return False
         if not (self.close_sent or self.disconnected or self.transport.is_closing()):
-            self.transport.write(b"".join((_head(sum(map(len, frame))), *frame)))
+            text = b"".join(frame)
+            self.transport.write(_head(len(text)) + text)
         return True
+
+    def pause_writing(self) -> None:
+        self.is_paused = True
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        self.is_paused = False
+        super().resume_writing()
 
 
 def writer_of(scope: Mapping[str, Any]) -> WriteNow | None:

@@ -41,7 +41,8 @@ class GraphQLOverWebSocket:
         self._origins = origins
         self._settings = settings
         self._draining = draining
-        self._sockets: set[Socket] = set()
+        self._open = 0
+        self._silent = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One socket from its handshake to its end."""
@@ -72,12 +73,20 @@ class GraphQLOverWebSocket:
             request_id=request_id,
             send=send,
             write_now=writer_of(scope),
+            is_known=self._is_known,
         )
-        self._sockets.add(socket)
+        self._open += 1
+        self._silent += 1
         try:
             await socket.run(receive, self._draining)
         finally:
-            self._sockets.discard(socket)
+            self._open -= 1
+            if socket.is_silent:
+                self._silent -= 1
+
+    def _is_known(self) -> None:
+        """A socket has said who it is."""
+        self._silent -= 1
 
     def _refusal(self, headers: Mapping[str, str], scheme: str) -> tuple[int, str, ErrorCode] | None:
         """Status, message and code, for a handshake that is not accepted."""
@@ -87,8 +96,7 @@ class GraphQLOverWebSocket:
                 "Opening the socket: pages of this origin may not use the gateway. Add it to `allowed_origins`.",
                 ErrorCode.FORBIDDEN,
             )
-        silent = sum(socket.is_silent for socket in self._sockets)
-        is_full = silent >= self._settings.ws_silent_sockets or len(self._sockets) >= self._settings.ws_sockets
+        is_full = self._silent >= self._settings.ws_silent_sockets or self._open >= self._settings.ws_sockets
         if is_full or self._draining.has_begun:
             return (
                 503,

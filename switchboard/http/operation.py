@@ -42,13 +42,14 @@ class Host(Protocol):
 class Operation:
     """Runs by itself: in a task, or without one while it listens with others. Its id is taken until it is over."""
 
-    __slots__ = ("_head", "_host", "_id", "_is_over", "_subscriber", "is_mutation", "task")
+    __slots__ = ("_head", "_host", "_id", "_is_over", "_put", "_subscriber", "is_mutation", "task")
 
     def __init__(self, host: Host, operation_id: str, request: OperationRequest, session: Session, name: str) -> None:
         """`name` is its request id."""
         self._host = host
         self._id = operation_id
         self._head = b""
+        self._put = host.outbox.put
         self._subscriber: Subscriber | None = None
         self._is_over = False
         self.is_mutation = False
@@ -66,7 +67,7 @@ class Operation:
 
     def take(self, rendered: Rendered) -> bool:
         """Send one response."""
-        return self._host.outbox.put((self._head, rendered.json, b"}"))
+        return self._put((self._head, rendered.json, b"}"))
 
     async def room(self) -> None:
         """Wait for the reader of the socket."""

@@ -15,7 +15,7 @@ from switchboard.http.disconnect import settle
 from switchboard.http.draining import Draining
 from switchboard.http.operation import Operation
 from switchboard.http.outbox import Frame, Outbox
-from switchboard.http.protocol import Actions, Close, CloseCode, OpenSession, Protocol, Renew, Send, Start, State, Stop
+from switchboard.http.protocol import Actions, Close, CloseCode, OpenSession, Protocol, Renew, Send, Start, Stop
 from switchboard.http.session import Refused, Session, Sessions
 from switchboard.http.settings import TransportSettings
 
@@ -48,8 +48,9 @@ class Socket:
         request_id: str,
         send: ASGISend,
         write_now: WriteNow | None,
+        is_known: Callable[[], None],
     ) -> None:
-        """`write_now` is the server's way to write without waiting, where it has one."""
+        """`write_now` is the server's way to write without waiting, where it has one. `is_known` is called once it has said who it is."""
         self.engine = engine
         self.broadcasts = broadcasts
         self.protocol = Protocol(max_operations=settings.ws_operations, message_bytes=settings.body_bytes)
@@ -59,6 +60,7 @@ class Socket:
         self._headers: Mapping[str, str] | None = headers
         self._request_id = request_id
         self._send = send
+        self._is_known = is_known
         self._session: Session | None = None
         self._operations: dict[str, Operation] = {}
         self._mutations: set[asyncio.Task[None]] = set()
@@ -70,8 +72,8 @@ class Socket:
 
     @property
     def is_silent(self) -> bool:
-        """Whether it has not said yet who it is."""
-        return self.protocol.state in (State.WAITING, State.INITIALISING)
+        """Whether it has never said who it is."""
+        return self._session is None
 
     async def run(self, receive: Receive, draining: Draining) -> None:
         """Until one of the two sides closes it. Everything that it started is over then."""
@@ -246,6 +248,7 @@ class Socket:
             self.act(self.protocol.session_refused(refused.message))
             return
         self._session = session
+        self._is_known()
         session.watch(self._session_ended)
         self._stop_timer()
         self.act(self.protocol.session_opened())
