@@ -11,6 +11,7 @@ from resolvers.batching import Batches
 from resolvers.cursors import Cursors
 from resolvers.drains import Drains
 from resolvers.feed import Feed
+from resolvers.log_tail import LogTail
 from resolvers.replies import Replies
 from resolvers.routing import Sources
 from resolvers.writes import ChatLocks
@@ -53,6 +54,7 @@ class Gateway:
     replies: Replies
     drains: Drains
     locks: ChatLocks
+    tail: LogTail = field(default_factory=LogTail)
     seal_credentials: Callable[[Mapping[str, str]], bytes]
     clock: Clock = utc_now
     tuning: Tuning = field(default_factory=Tuning)

@@ -192,11 +192,12 @@ async def _for_one(reader: LogReader, known_head: int = 0) -> AsyncGenerator[Ste
 async def _told(context: Context, wanted: Wanted, listener: Listener, position: int) -> AsyncGenerator[Batch, None]:
     """Lines and words as they come. Ends when lines were forgotten before they were read."""
     reader, words = LogReader(context, wanted, position), Words(context, wanted)
+    batches = reader.batches()
     while True:
         # Before the log is read: what it then says of the end of a reply makes them superfluous.
         await words.hear(listener)
         try:
-            async for batch in reader.batches(listener.head):
+            async for batch in batches:
                 for told in batch.told:
                     words.logged(told)
                 yield batch
@@ -205,6 +206,7 @@ async def _told(context: Context, wanted: Wanted, listener: Listener, position: 
         if ready := words.ready(reader.position):
             yield Batch(reader.position, ready)
         await listener.wait()
+        batches = reader.batches_to(listener.head)
 
 
 def _for_ear(told: Told, principal: str, heard: set[ReplyKey]) -> LiveEvent | None:

@@ -25,24 +25,33 @@ class LogReader:
         self.position = position
 
     async def batches(self, known_head: int = 0) -> AsyncIterator[Batch]:
-        """Every wanted line behind the position that is committed by now. Positions have no holes, so one that is skipped was forgotten.
+        """Every wanted line behind the position that is committed by now. `known_head`: how far the log is known to go.
 
-        `known_head`: how far the log is known to go. Raises `LinesForgotten`.
+        Positions have no holes, so one that is skipped was forgotten: raises `LinesForgotten`.
         """
-        while True:
-            lines = await self.context.store.events.after(
-                self.context.organization.id, self.position, self.context.gateway.tuning.event_batch
-            )
-            if not lines:
-                if self.position < known_head:
-                    raise LinesForgotten
-                return
-            if lines[0].seq != self.position + 1:
-                raise LinesForgotten
-            rows = await self._with_rows(await self._visible(lines))
-            told = [line_told(row) for row in rows if self.wanted.wants_rows(row)]
-            self.position = lines[-1].seq
-            yield Batch(self.position, [one for one in told if one is not None])
+        while (batch := await self._next(known_head)) is not None:
+            yield batch
+
+    async def batches_to(self, head: int) -> AsyncIterator[Batch]:
+        """Every wanted line behind the position up to `head` at least, which is committed. Reads nothing when it stands there."""
+        while self.position < head:
+            batch = await self._next(head)
+            assert batch is not None
+            yield batch
+
+    async def _next(self, known_head: int) -> Batch | None:
+        context = self.context
+        lines = await context.gateway.tail.after(
+            context.store, context.organization.id, self.position, context.gateway.tuning.event_batch
+        )
+        if not lines and self.position >= known_head:
+            return None
+        if not lines or lines[0].seq != self.position + 1:
+            raise LinesForgotten
+        rows = await self._with_rows(await self._visible(lines))
+        told = [line_told(row) for row in rows if self.wanted.wants_rows(row)]
+        self.position = lines[-1].seq
+        return Batch(self.position, [one for one in told if one is not None])
 
     async def _visible(self, lines: Sequence[Event]) -> list[Event]:
         context = self.context
