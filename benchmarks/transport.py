@@ -29,6 +29,7 @@ def application(name: str) -> Any:
     from fastapi import FastAPI
     from strawberry.fastapi import GraphQLRouter
 
+    from engine.broadcasts import Broadcasts
     from engine.execution import Engine
     from switchboard.http.endpoint import GraphQLEndpoint
 
@@ -42,7 +43,8 @@ def application(name: str) -> Any:
         app.include_router(GraphQLRouter(schema), prefix="/graphql")
         return app
     if name == "endpoint":
-        return GraphQLEndpoint(Engine(schema._schema, format_error=lambda error, context: error.formatted), _Open())
+        engine = Engine(schema._schema, format_error=lambda error, context: error.formatted)
+        return GraphQLEndpoint(engine, _Open(), broadcasts=Broadcasts(_Open()))
     return _floor
 
 
@@ -54,18 +56,24 @@ async def _floor(scope: Any, receive: Any, send: Any) -> None:
 
 
 class _Open:
-    """Sessions that let everybody in."""
+    """Sessions that let everybody in; nothing is shared between them."""
 
     expires_at = None
+    address = None
 
     async def open(self, *_: Any, **__: Any) -> "_Open":
         return self
 
-    def context(self, **_: Any) -> None:
+    async def of(self, *_: Any, **__: Any) -> None:
         return None
 
-    async def ended(self) -> None:
-        await asyncio.Event().wait()
+    async def epoch(self, *_: Any) -> int:
+        return 0
+
+    def context(self, *_: Any, **__: Any) -> None:
+        return None
+
+    def watch(self, ended: Any) -> None: ...
 
     async def renew(self, payload: Any) -> bool:
         return False

@@ -51,6 +51,10 @@ class Principal:
     """The `sub` claim of a token; None for API keys."""
     display_name: str | None
 
+    def owns(self, source: "Source") -> bool:
+        """Whether it connected a source, which then may be for its eyes only."""
+        return source.owner == self.key
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Organization:
@@ -145,7 +149,7 @@ class Source:
 
     def is_visible_to(self, principal: Principal) -> bool:
         """Whether `principal`, a member of the organization, may know of it."""
-        return self.visibility is Visibility.ORGANIZATION or self.owner == principal.key
+        return self.visibility is Visibility.ORGANIZATION or principal.owns(self)
 
 
 class AgentKind(StrEnum):

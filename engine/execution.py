@@ -4,7 +4,7 @@ The place of a compiled plan is `Engine._execute`: what `Plan` cannot run by its
 """
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Hashable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from inspect import isawaitable
@@ -18,9 +18,11 @@ from graphql.execution import (
     execute_subscription_event,
 )
 
+from engine.encoding import encode
 from engine.limits import Limits
 from engine.plans import Plan, PlanRefused, Plans, with_code
 from engine.requests import Delivery, OperationRequest, Response
+from engine.selections import FieldName
 
 ErrorFormatter = Callable[[GraphQLError, Any], Mapping[str, Any]]
 """(error, context) → the error as the client sees it: masked, with `extensions.code`. What failed below is `error.original_error`."""
@@ -31,12 +33,46 @@ Prepare = Callable[[Plan, Any], None]
 log = logging.getLogger("switchboard.engine")
 
 
+class Execution:
+    """A subscription with its variables, executed for one event after the other, in whatever context.
+
+    `key`: executions of equal keys give equal responses for one event and one audience. `is_viewers_own`: they depend on who asks.
+    """
+
+    __slots__ = ("_engine", "_executor", "is_viewers_own", "key")
+
+    def __init__(self, engine: "Engine", executor: Executor[Any], key: Hashable, *, is_viewers_own: bool) -> None:
+        self._engine = engine
+        self._executor = executor
+        self._executor.context_value = None  # each event brings its own, and nobody's must be left for the others
+        self.key = key
+        self.is_viewers_own = is_viewers_own
+
+    async def response(self, event: Any, context: Any) -> Response:
+        """The response for one event. What goes wrong is in it."""
+        try:
+            one = self._executor.build_per_event_executor(event)
+            one.context_value = context
+            result = execute_subscription_event(one)
+            return self._engine._respond(await result if isawaitable(result) else result, context)
+        except Exception as error:
+            return self._engine._failure(error, context)
+
+    def broken(self, error: Exception, context: Any) -> Response:
+        """The last response of a source stream that broke: errors and no `data`."""
+        return self._engine._stream_failure(error, context)
+
+
 @dataclass(slots=True)
 class Subscription:
-    """A running subscription. Iterate over it in one task; cancel that task before `aclose()`."""
+    """A running subscription. Iterate over it in one task; cancel that task before `aclose()`.
 
+    Whoever shares its source with others takes `source` and `execution` instead, and executes its events.
+    """
+
+    source: Any
+    execution: Execution
     _deliveries: AsyncGenerator[Delivery, None]
-    _source: Any
 
     def __aiter__(self) -> AsyncIterator[Delivery]:
         return self._deliveries
@@ -45,8 +81,8 @@ class Subscription:
         """End the subscription and what feeds it. May be called more than once."""
         await self._deliveries.aclose()
         # A generator that never ran closes nothing, so a subscription that nobody iterated closes its source here.
-        if hasattr(self._source, "aclose"):
-            await self._source.aclose()
+        if hasattr(self.source, "aclose"):
+            await self.source.aclose()
 
 
 class Engine:
@@ -62,16 +98,21 @@ class Engine:
         suggestions: bool = False,
         watched: frozenset[str] = frozenset(),
         prepare: Prepare | None = None,
+        viewers_own: frozenset[FieldName] = frozenset(),
+        position_argument: str | None = None,
     ) -> None:
         """`federation` answers documents that ask for `_service` or `_entities`, which the clients' schema does not show.
 
-        `watched`: names of fields of which `Plan.mentions` tells.
+        `watched`: names of fields of which `Plan.mentions` tells. `viewers_own` are the fields that depend on who asks; `position_argument`
+        is the argument of subscriptions that says from where on to tell, and nothing of what is told.
         """
         self.limits = limits or Limits()
         self.plans = Plans(schema, self.limits, federation=federation, suggestions=suggestions, watched=watched)
         self._format_error = format_error
         self._prepare = prepare
         self._hide_suggestions = not suggestions
+        self._viewers_own = viewers_own
+        self._position_argument = position_argument
 
     def plan(self, request: OperationRequest) -> Plan:
         """The plan of the operation, so that a protocol can look at its kind first. Raises `PlanRefused`."""
@@ -124,27 +165,29 @@ class Engine:
             return self._failure(error, context)
         if isinstance(stream, ExecutionResult):
             return self._respond(_RequestError(None, stream.errors), context)
-        return Subscription(self._deliver(executor, stream, context, event_context), stream)
+        execution = Execution(
+            self, executor, self._key(plan, request), is_viewers_own=not self._viewers_own.isdisjoint(plan.fields)
+        )
+        return Subscription(stream, execution, self._deliver(execution, stream, context, event_context))
 
     async def _deliver(
-        self, executor: Executor[Any], stream: Any, context: Any, event_context: Callable[[], Any] | None
+        self, execution: Execution, stream: Any, context: Any, event_context: Callable[[], Any] | None
     ) -> AsyncGenerator[Delivery, None]:
         """One delivery per event; an error of the source stream is the last one, never silence."""
         try:
-            async with aclosing(stream) if hasattr(stream, "aclose") else _NoClosing():
-                async for event in stream:
-                    yield await self._delivery(executor, event, event_context() if event_context else context)
+            events = aiter(stream)
+            async with aclosing(events) if hasattr(events, "aclose") else _NoClosing():
+                async for event in events:
+                    each = event_context() if event_context else context
+                    yield Delivery(await execution.response(event, each), event)
         except Exception as error:
-            yield Delivery(self._stream_failure(error, context), ends=True)
+            yield Delivery(execution.broken(error, context), ends=True)
 
-    async def _delivery(self, executor: Executor[Any], event: Any, context: Any) -> Delivery:
-        try:
-            one = executor.build_per_event_executor(event)
-            one.context_value = context
-            result = execute_subscription_event(one)
-            return Delivery(self._respond(await result if isawaitable(result) else result, context), event)
-        except Exception as error:
-            return Delivery(self._failure(error, context), event)
+    def _key(self, plan: Plan, request: OperationRequest) -> Hashable:
+        """What two subscriptions have in common that differ at most in where they begin."""
+        apart = plan.variables_only_in(self._position_argument) if self._position_argument else frozenset()
+        variables = {name: value for name, value in (request.variables or {}).items() if name not in apart}
+        return (plan.text, plan.name, encode(sorted(variables.items())))
 
     async def _execute(self, plan: Plan, request: OperationRequest, context: Any) -> ExecutionResult:
         executor = self._executor(plan, request, context)

@@ -6,6 +6,7 @@ cache of its own, so that a client that repeats a broken document can neither co
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from graphql import (
@@ -26,6 +27,7 @@ from graphql.validation import recommended_rules, specified_rules
 from engine.limits import LimitRefused, Limits, Measure, check
 from engine.mentions import mentioned
 from engine.requests import OperationRequest
+from engine.selections import FieldName, selected_fields, variables_only_in
 
 V = TypeVar("V")
 _RULES = (*specified_rules, *recommended_rules)
@@ -40,9 +42,12 @@ class PlanRefused(Exception):
         self.errors = errors
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """One operation of an accepted document, ready to be executed against `schema`."""
+
+    text: str
+    """The document as the client sent it."""
 
     schema: GraphQLSchema
     document: DocumentNode
@@ -55,17 +60,30 @@ class Plan:
     """Whether a variable decides about the cost, so that large values have to be looked at for each request."""
     mentions: frozenset[str] = frozenset()
     """Which of the fields that `Plans` watches for stand in the operation, at any depth."""
+    _only_in: dict[str, frozenset[str]] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def kind(self) -> OperationType:
         """Query, mutation or subscription."""
         return self.operation.operation
 
+    @cached_property
+    def fields(self) -> frozenset[FieldName]:
+        """Every field that it may resolve."""
+        return selected_fields(self.schema, self.document, self.operation)
+
+    def variables_only_in(self, argument: str) -> frozenset[str]:
+        """The variables that do nothing but give the argument of that name at the root."""
+        if argument not in self._only_in:
+            self._only_in[argument] = variables_only_in(self.document, self.operation, argument)
+        return self._only_in[argument]
+
 
 @dataclass(slots=True)
 class _Accepted:
     """A document and the plans of its operations, by the name that requests gave."""
 
+    text: str
     document: DocumentNode
     measure: Measure
     schema: GraphQLSchema
@@ -167,7 +185,7 @@ class Plans:
         errors = validate(schema, document, _RULES, hide_suggestions=not self._suggestions)
         if errors:
             raise PlanRefused([with_code(error, "GRAPHQL_VALIDATION_FAILED") for error in errors])
-        return _Accepted(document, measure, schema)
+        return _Accepted(text, document, measure, schema)
 
     def _parse(self, text: str) -> DocumentNode:
         limits = self._limits
@@ -220,6 +238,7 @@ def _plan(accepted: _Accepted, name: str | None, watched: frozenset[str]) -> Pla
         raise PlanRefused([with_code(GraphQLError(_selection_problem(operations, name)), "GRAPHQL_VALIDATION_FAILED")])
     figures = accepted.measure.operation(named[0])
     return Plan(
+        text=accepted.text,
         schema=accepted.schema,
         document=accepted.document,
         operation=named[0],

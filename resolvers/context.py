@@ -13,6 +13,7 @@ from resolvers.cursors import Cursors
 from resolvers.drains import Drains
 from resolvers.feed import Feed
 from resolvers.interest import Unwatched, Watching
+from resolvers.log_tail import LogTail
 from resolvers.mirror_queue import MirrorQueue
 from resolvers.replies import Replies
 from resolvers.routing import Sources
@@ -66,6 +67,7 @@ class Gateway:
     replies: Replies
     drains: Drains
     locks: ChatLocks
+    tail: LogTail = field(default_factory=LogTail)
     seal_credentials: Callable[[Mapping[str, str]], bytes]
     webhook_tokens: WebhookTokens
     mirror_queue: MirrorQueue = field(default_factory=MirrorQueue)

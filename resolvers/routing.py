@@ -1,5 +1,6 @@
 """From an id to the source that owns it: which sources an organization has, who sees them, and one open `ChatSource` for each."""
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -31,6 +32,7 @@ class Sources:
         self._open_credentials = open_credentials
         self._clock = clock
         self._known: dict[int, tuple[datetime, tuple[Source, ...]]] = {}
+        self._reading: dict[int, asyncio.Future[None]] = {}
         self._open: dict[int, tuple[Source, ChatSource]] = {}
         self._signs_in_as: dict[int, str] = {}
         self._on_changed: list[Callable[[int], None]] = []
@@ -41,12 +43,27 @@ class Sources:
 
     async def of(self, organization_id: int) -> Sequence[Source]:
         """All sources of an organization by key, whoever may see them."""
-        known = self._known.get(organization_id)
-        now = self._clock()
-        if known is None or now - known[0] > _REREAD_AFTER:
-            known = (now, tuple(await self._store.sources.of(organization_id)))
-            self._known[organization_id] = known
-        return known[1]
+        while True:
+            known = self._known.get(organization_id)
+            if known is not None and self._clock() - known[0] <= _REREAD_AFTER:
+                return known[1]
+            reading = self._reading.get(organization_id)
+            if reading is None:
+                return await self._read(organization_id)
+            await asyncio.shield(reading)  # a thousand streams ask at once
+
+    async def _read(self, organization_id: int) -> Sequence[Source]:
+        reading = self._reading[organization_id] = asyncio.get_running_loop().create_future()
+        try:
+            now = self._clock()
+            sources = tuple(await self._store.sources.of(organization_id))
+            if self._reading.get(organization_id) is reading:  # else they were changed meanwhile
+                self._known[organization_id] = (now, sources)
+            return sources
+        finally:
+            if self._reading.get(organization_id) is reading:
+                del self._reading[organization_id]
+            reading.set_result(None)
 
     async def visible(self, organization_id: int, principal: Principal) -> Sequence[Source]:
         """The sources that `principal` may know of, by key."""
@@ -115,6 +132,7 @@ class Sources:
     async def changed(self, organization_id: int, source_id: int | None = None) -> None:
         """Forget what is known after a source was connected, changed or removed; credentials are read again."""
         self._known.pop(organization_id, None)
+        self._reading.pop(organization_id, None)
         if source_id is None:
             return
         self._signs_in_as.pop(source_id, None)

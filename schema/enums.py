@@ -22,7 +22,7 @@ from domain.records import (
     Visibility,
 )
 from domain.source import FolderContents
-from resolvers.live import GapReason
+from resolvers.live_events import GapReason
 from resolvers.sending import ReplyMode
 from resolvers.sources import WebhookChange
 

@@ -2,7 +2,7 @@
 
 import strawberry
 
-from resolvers import live
+from resolvers import wanted
 from schema.arguments import listed
 from schema.enums import ChatEventKind, MessageRole
 
@@ -19,9 +19,9 @@ class MessageEventFilter:
     )
     roles: list[MessageRole] | None = strawberry.field(default=None, description="Only messages of these roles.")
 
-    def of_resolvers(self) -> live.MessageEventFilter:
+    def of_resolvers(self) -> wanted.MessageEventFilter:
         """As resolvers take it."""
-        return live.MessageEventFilter(
+        return wanted.MessageEventFilter(
             source_ids=listed(self.source_ids), folder_ids=listed(self.folder_ids), roles=listed(self.roles)
         )
 
@@ -39,8 +39,8 @@ class ChatEventFilter:
     )
     kinds: list[ChatEventKind] | None = strawberry.field(default=None, description="Only events of these kinds.")
 
-    def of_resolvers(self) -> live.ChatEventFilter:
+    def of_resolvers(self) -> wanted.ChatEventFilter:
         """As resolvers take it."""
-        return live.ChatEventFilter(
+        return wanted.ChatEventFilter(
             source_ids=listed(self.source_ids), folder_ids=listed(self.folder_ids), kinds=listed(self.kinds)
         )

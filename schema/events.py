@@ -7,7 +7,8 @@ import strawberry
 from domain import records
 from domain.ids import chat_id, folder_id, message_id
 from domain.records import EventKind
-from resolvers import chats, live, sources
+from resolvers import chats, sources
+from resolvers import live_events as live
 from schema.arguments import Info
 from schema.chat import Chat
 from schema.enums import GapReason
@@ -147,17 +148,8 @@ class CaughtUp(ChatEvent):
     )
 
 
-def is_tellable(event: live.LiveEvent) -> bool:
-    """False for the health of a source that was disconnected while the event was on its way: there is nothing left to show."""
-    return not (
-        isinstance(event, live.Happened)
-        and event.event.kind is EventKind.SOURCE_HEALTH_CHANGED
-        and event.source is None
-    )
-
-
 def event_of(event: live.LiveEvent) -> ChatEvent:
-    """The GraphQL type of a tellable event."""
+    """The GraphQL type of an event."""
     match event:
         case live.Happened():
             return _logged(event)

@@ -1,19 +1,20 @@
 """Listening: the root of all subscriptions.
 
-The source stream yields what resolvers tell (`LiveEvent`, with its `cursor`), and each event is executed with it as root value;
-`event_of` makes it a GraphQL type there. So who runs subscriptions sees the cursor without running the selection.
+The source stream is the resolvers' (`live.Stream`), and each event that it tells (`LiveEvent`, with its `cursor`) is executed as root
+value; `event_of` makes it a GraphQL type there. So who runs subscriptions can share the stream, and sees the cursor without running
+the selection.
 """
 
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
 from typing import Annotated, Any, cast
 
 import strawberry
 
 from resolvers import live
+from resolvers.live_events import Happened, LiveEvent
 from schema.arguments import Info
 from schema.event_filter import ChatEventFilter, MessageEventFilter
-from schema.events import ChatEvent, MessageCreated, event_of, is_tellable, message_created
+from schema.events import ChatEvent, MessageCreated, event_of, message_created
 from schema.scalars import EventCursor
 
 ChatId = Annotated[
@@ -54,31 +55,25 @@ class Subscription:
         self, info: Info, chat_id: ChatId = None, filter: WhichMessages = None, after: AfterEvent = None
     ) -> AsyncGenerator[MessageCreated, None]:
         wanted = (filter or MessageEventFilter()).of_resolvers()
-        events = live.message_added(info.context, chat_id=chat_id, filter_=wanted, after=after)
-        async with aclosing(cast(AsyncGenerator[live.Happened, None], events)) as stream:
-            async for event in stream:
-                if event.message is not None:  # deleted since: there is no message to tell of any more
-                    yield cast(MessageCreated, event)
+        stream = await live.message_stream(info.context, chat_id=chat_id, filter_=wanted, after=after)
+        return cast(AsyncGenerator[MessageCreated, None], stream)
 
     @strawberry.subscription(description="Everything that happens to chats, messages, folders and sources.")
     async def chat_events(
         self, info: Info, chat_ids: ChatIds = None, filter: WhichEvents = None, after: AfterEvent = None
     ) -> AsyncGenerator[ChatEvent, None]:
         wanted = (filter or ChatEventFilter()).of_resolvers()
-        events = live.chat_events(info.context, chat_ids=chat_ids, filter_=wanted, after=after)
-        async with aclosing(cast(AsyncGenerator[live.LiveEvent, None], events)) as stream:
-            async for event in stream:
-                if is_tellable(event):
-                    yield cast(ChatEvent, event)
+        stream = await live.event_stream(info.context, chat_ids=chat_ids, filter_=wanted, after=after)
+        return cast(AsyncGenerator[ChatEvent, None], stream)
 
 
-def resolve_message_added(event: live.Happened, _info: Any, **_arguments: Any) -> MessageCreated:
+def resolve_message_added(event: Happened, _info: Any, **_arguments: Any) -> MessageCreated:
     """The value of `messageAdded` for one event."""
-    assert event.message is not None  # the stream leaves the others out
+    assert event.message is not None  # `Wanted.wants_rows` leaves the others out
     return message_created(event, event.message)
 
 
-def resolve_chat_events(event: live.LiveEvent, _info: Any, **_arguments: Any) -> ChatEvent:
+def resolve_chat_events(event: LiveEvent, _info: Any, **_arguments: Any) -> ChatEvent:
     """The value of `chatEvents` for one event."""
     return event_of(event)
 

@@ -14,14 +14,24 @@ VIEWER_DEPENDENT: frozenset[tuple[str, str]] = frozenset(
         ("Organization", "viewerRole"),
         ("Chat", "unreadCount"),
         ("Chat", "viewerCan"),
-        ("MessageCreated", "clientMutationId"),
-        ("ReadStateChanged", "readUpToMessageId"),
-        ("ReadStateChanged", "unreadCount"),
+        ("Source", "createChatSchema"),
     ]
 )
 """(type, field) whose value may differ between two principals of one organization with the same role, scopes and visible sources.
 
 An event of a subscription is executed once for all such principals, unless its selection holds one of these.
+"""
+
+TOLD_TO_ONE: frozenset[tuple[str, str]] = frozenset(
+    [
+        ("MessageCreated", "clientMutationId"),
+        ("ReadStateChanged", "readUpToMessageId"),
+        ("ReadStateChanged", "unreadCount"),
+    ]
+)
+"""(type, field) that differ between principals in events that are told to one of them apart (`resolvers.live_events.line_told`).
+
+Everybody else is told the event without it, or not at all; so a selection that holds one of these is shared all the same.
 """
 
 

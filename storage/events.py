@@ -4,8 +4,7 @@ A unit that logs gathers its lines and numbers them as its last act. Units, and 
 of positions is the order of commits, without holes: a unit that is rolled back gives its positions back.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -18,16 +17,6 @@ OnCommit = Callable[[int, int], None]
 """(organization id, newest committed position)."""
 
 _EVENT = "organization_id, seq, kind, source_id, chat_id, native_id, revision, occurred_at, detail"
-
-
-@dataclass(frozen=True, slots=True)
-class Lines:
-    """What a log holds behind a position. `head` is its newest position at the same moment."""
-
-    events: Sequence[Event]
-    head: int
-    is_torn: bool
-    """Lines between the position and these, or all behind it, have been forgotten: positions have no holes."""
 
 
 class Events:
@@ -92,18 +81,6 @@ class Events:
         sql = f"SELECT {_EVENT} FROM event WHERE organization_id = :organization_id AND seq > :seq ORDER BY seq LIMIT :limit"
         rows = await self._database.fetch_all(sql, {"organization_id": organization_id, "seq": seq, "limit": limit})
         return [_event(row) for row in rows]
-
-    async def lines_after(self, organization_id: int, seq: int, limit: int) -> Lines:
-        """The same, and whether some of them are gone; in one statement, because lines may be forgotten between two."""
-        sql = (
-            f"SELECT stream.head, {', '.join(f'line.{name}' for name in _EVENT.split(', '))} FROM organization_stream AS stream "
-            f"LEFT JOIN (SELECT {_EVENT} FROM event WHERE organization_id = :organization_id AND seq > :seq ORDER BY seq LIMIT :limit) "
-            "AS line WHERE stream.organization_id = :organization_id ORDER BY line.seq"
-        )
-        rows = await self._database.fetch_all(sql, {"organization_id": organization_id, "seq": seq, "limit": limit})
-        head = int(rows[0][0]) if rows else 0
-        events = [_event(row[1:]) for row in rows if row[1] is not None]
-        return Lines(events, head, is_torn=events[0].seq > seq + 1 if events else head > seq)
 
     async def last_of_message(self, organization_id: int, source_id: int, chat_id: str, message_id: str) -> int:
         """The position of the newest line about a message; 0 when there is none."""

@@ -12,6 +12,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 from graphql import OperationType
 
+from engine.broadcasts import Broadcasts
 from engine.execution import Engine
 from engine.limits import Limits
 from engine.plans import Plan
@@ -19,6 +20,8 @@ from resolvers.context import Context, Gateway
 from schema.errors import format_error
 from schema.positions import POSITION_FIELDS
 from schema.root import federation_schema, public_schema
+from schema.viewer import VIEWER_DEPENDENT
+from switchboard.audiences import GatewayAudiences
 from switchboard.http.draining import on_exit_signals
 from switchboard.http.endpoint import GraphQLEndpoint
 from switchboard.http.graphiql import DIST, GraphiQLPage
@@ -43,6 +46,7 @@ class Application:
         self._endpoint: GraphQLEndpoint | None = None
         self.gateway: Gateway | None = None
         self.webhooks: Webhooks | None = None
+        self.broadcasts: Broadcasts | None = None
         self.rest = self._rest()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -57,12 +61,14 @@ class Application:
     async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
         async with open_gateway(self._settings) as (gateway, sessions):
             self.gateway = gateway
-            self._endpoint = _endpoint(self._settings, sessions, self._page)
             self.webhooks = Webhooks(gateway)
+            self.broadcasts = Broadcasts(GatewayAudiences(sessions))
+            self._endpoint = _endpoint(self._settings, sessions, self.broadcasts, self._page)
             with on_exit_signals(self._endpoint.drain):
                 yield
             self._endpoint.drain()
-            self.gateway = self.webhooks = None
+            await self.broadcasts.aclose()
+            self.gateway = self.webhooks = self.broadcasts = None
 
     def _rest(self) -> FastAPI:
         # The pages that FastAPI draws of its routes load from a CDN; `openapi.json` stays.
@@ -89,9 +95,9 @@ class Application:
         @rest.get("/metrics")
         async def metrics(_: Request) -> Response:
             """Prometheus' text format."""
-            if self.gateway is None:
+            if self.gateway is None or self.broadcasts is None:
                 return Response(status_code=503)
-            return Response(exposition(self.gateway), media_type=MEDIA_TYPE)
+            return Response(exposition(self.gateway, self.broadcasts), media_type=MEDIA_TYPE)
 
         if self._page is not None:
             rest.mount("/graphiql", self._page.assets)
@@ -115,6 +121,8 @@ def engine_of(settings: Settings) -> Engine:
         watched=POSITION_FIELDS,
         prepare=_prepare,
         suggestions=settings.development,
+        viewers_own=VIEWER_DEPENDENT,
+        position_argument="after",
         limits=Limits(
             tokens=limits.tokens,
             depth=limits.depth,
@@ -128,10 +136,13 @@ def engine_of(settings: Settings) -> Engine:
     )
 
 
-def _endpoint(settings: Settings, sessions: GatewaySessions, page: GraphiQLPage | None) -> GraphQLEndpoint:
+def _endpoint(
+    settings: Settings, sessions: GatewaySessions, broadcasts: Broadcasts, page: GraphiQLPage | None
+) -> GraphQLEndpoint:
     return GraphQLEndpoint(
         engine_of(settings),
         sessions,
+        broadcasts=broadcasts,
         allowed_origins=settings.allowed_origins,
         settings=TransportSettings(
             body_bytes=settings.limits.body_bytes,

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from engine.broadcasts import Broadcasts
 from resolvers.context import Gateway
 from upstreams.policy import Call
 
@@ -32,7 +33,10 @@ POLLS = Counter(
     ["vendor", "outcome"],
     registry=REGISTRY,
 )
-SUBSCRIBERS = Gauge("switchboard_subscribers", "Subscriptions that listen now.", registry=REGISTRY)
+SUBSCRIBERS = Gauge("switchboard_subscribers", "Subscriptions that run now.", registry=REGISTRY)
+BROADCASTS = Gauge(
+    "switchboard_broadcasts", "Streams that subscriptions share now: each is executed once for all.", registry=REGISTRY
+)
 REPLIES = Gauge("switchboard_replies_followed", "Replies that are being written and followed now.", registry=REGISTRY)
 MIRROR_WAITING = Gauge(
     "switchboard_mirror_waiting_rows",
@@ -71,12 +75,13 @@ def poll_observer() -> Callable[[str, str], None]:
     return observe
 
 
-def exposition(gateway: Gateway) -> bytes:
+def exposition(gateway: Gateway, broadcasts: Broadcasts) -> bytes:
     """The text of `/metrics`."""
     FEEDS.clear()
     for vendor, number in gateway.watching.counts().items():
         FEEDS.labels(vendor).set(number)
-    SUBSCRIBERS.set(gateway.feed.count())
+    SUBSCRIBERS.set(broadcasts.subscriptions)
+    BROADCASTS.set(len(broadcasts))
     REPLIES.set(len(gateway.replies))
     MIRROR_WAITING.set(gateway.mirror_queue.rows)
     STATEMENTS.set(gateway.store.database.statements)

@@ -5,6 +5,7 @@ from typing import Any
 import uvicorn
 
 from switchboard.http.connection import GuardedConnection
+from switchboard.http.direct import DirectWebSocket
 from switchboard.settings import Settings
 
 
@@ -21,7 +22,7 @@ def server_options(settings: Settings) -> dict[str, Any]:
         "workers": settings.workers,
         "loop": "uvloop",
         "http": GuardedConnection,
-        "ws": "websockets-sansio",
+        "ws": DirectWebSocket,
         "ws_per_message_deflate": False,  # doubles the cost of each message for a few bytes
         "ws_max_size": settings.limits.body_bytes,
         "lifespan": "on",

@@ -1,6 +1,6 @@
 """Sessions of the transports: a credential, found in headers or in the payload of `connection_init`, and what becomes of it.
 
-open ──▶ good ──look again (every `auth.check_seconds`, and when told)──▶ good, perhaps with another role
+open ──▶ good ──looked at again (`switchboard.watches`)──▶ good, perhaps with another role
             └──revoked, removed or expired──▶ ended
 """
 
@@ -12,9 +12,10 @@ from typing import Any
 from domain.errors import Forbidden, GatewayError, OrganizationRequired, Unauthenticated
 from resolvers.context import Context, Gateway
 from switchboard.auth import Authenticator, Identity
-from switchboard.http.session import Refused
+from switchboard.http.session import Ended, Refused
 from switchboard.jwks import KeysUnavailable
 from switchboard.logging import bind_request
+from switchboard.watches import Watches
 
 _RETRY_SECONDS = 5
 
@@ -22,18 +23,33 @@ _RETRY_SECONDS = 5
 class GatewaySession:
     """One accepted credential, for one request or for the life of one socket."""
 
+    __slots__ = ("_changes", "_identity", "_last_event_id", "_organization", "_sessions")
+
     def __init__(
-        self, sessions: "GatewaySessions", identity: Identity, *, organization: str | None, last_event_id: str | None
+        self,
+        sessions: "GatewaySessions",
+        identity: Identity,
+        *,
+        organization: str | None,
+        last_event_id: str | None,
+        changes: int,
     ) -> None:
+        """`changes`: how many changes of keys and memberships were told of when the identity was asked for."""
         self._sessions = sessions
         self._identity = identity
         self._organization = organization
         self._last_event_id = last_event_id
+        self._changes = changes
 
     @property
     def identity(self) -> Identity:
         """Who is asking, as last looked at."""
         return self._identity
+
+    @property
+    def address(self) -> str:
+        """The principal's key."""
+        return self._identity.principal.key
 
     @property
     def expires_at(self) -> datetime | None:
@@ -54,16 +70,13 @@ class GatewaySession:
             client_left=client_left,
         )
 
-    async def ended(self) -> None:
-        """Return when the credential is no longer good."""
-        while True:
-            looked_at = self._identity
-            now_good = await self._sessions.authenticator.look_again(looked_at)
-            if self._identity is looked_at:  # else it was renewed meanwhile
-                if now_good is None:
-                    return
-                self._identity = now_good
-            await self._sessions.next_look(self._identity)
+    def watch(self, ended: Ended) -> None:
+        """Look again and again whether the credential is good, until `close`."""
+        self._sessions.watches.add(self, ended, since=self._changes)
+
+    def looked(self, identity: Identity) -> None:
+        """It is good, perhaps with another role."""
+        self._identity = identity
 
     async def renew(self, payload: Mapping[str, Any]) -> bool:
         """Take a newer credential of the same principal; False when the payload holds none."""
@@ -81,10 +94,12 @@ class GatewaySession:
                 code="FORBIDDEN",
             )
         self._identity = fresh
+        self._sessions.watches.changed()
         return True
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Watch it no more."""
+        self._sessions.watches.discard(self)
 
 
 class GatewaySessions:
@@ -93,8 +108,7 @@ class GatewaySessions:
     def __init__(self, gateway: Gateway, authenticator: Authenticator, *, check_seconds: float) -> None:
         self.gateway = gateway
         self.authenticator = authenticator
-        self._check_seconds = check_seconds
-        self._changed = asyncio.Event()
+        self.watches = Watches(authenticator, check_seconds=check_seconds, clock=gateway.clock)
 
     async def open(
         self,
@@ -116,8 +130,9 @@ class GatewaySessions:
                 headers={"WWW-Authenticate": "Bearer"},
             )
         organization = _organization_in(payload, headers)
+        changes = self.watches.changes
         identity = await self.identify(token, organization)
-        return GatewaySession(self, identity, organization=organization, last_event_id=last_event_id)
+        return GatewaySession(self, identity, organization=organization, last_event_id=last_event_id, changes=changes)
 
     async def identify(self, token: str, organization: str | None) -> Identity:
         """As `Authenticator.identify`, with what the transports answer in place of errors."""
@@ -138,21 +153,9 @@ class GatewaySessions:
             ) from error
 
     def access_changed(self) -> None:
-        """A key or membership was changed: every session is looked at again at once."""
+        """A key or membership was changed: every session is looked at again, before anything more is told to it."""
         self.authenticator.forget()
-        changed, self._changed = self._changed, asyncio.Event()
-        changed.set()
-
-    async def next_look(self, identity: Identity) -> None:
-        """Until `identity` is to be looked at again."""
-        seconds = self._check_seconds
-        if identity.expires_at is not None:
-            left = (identity.expires_at - self.gateway.clock()).total_seconds()
-            seconds = min(seconds, max(left, 0.0) + 0.001)
-        try:
-            await asyncio.wait_for(self._changed.wait(), seconds)
-        except TimeoutError:
-            return
+        self.watches.look_now()
 
 
 def _refused(

@@ -10,23 +10,32 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Draining:
-    """Set once, when the process is asked to end. Streams and sockets wait for it."""
+    """Begins once, when the process is asked to end. Streams and sockets ask to be told."""
 
     def __init__(self) -> None:
-        self._begun = asyncio.Event()
-
-    @property
-    def has_begun(self) -> bool:
+        self.has_begun = False
         """Whether new connections are to be refused."""
-        return self._begun.is_set()
+        self._tells: dict[object, Callable[[], None]] = {}
 
     def begin(self) -> None:
         """Tell every stream and socket to go. Call it in the loop."""
-        self._begun.set()
+        self.has_begun = True
+        tells, self._tells = self._tells, {}
+        for tell in tells.values():
+            tell()
 
-    async def wait(self) -> None:
-        """Return when draining has begun."""
-        await self._begun.wait()
+    @contextmanager
+    def telling(self, tell: Callable[[], None]) -> Iterator[None]:
+        """While entered, `tell` is called when draining begins; at once where it has begun."""
+        if self.has_begun:
+            tell()
+            yield
+            return
+        self._tells[who := object()] = tell
+        try:
+            yield
+        finally:
+            self._tells.pop(who, None)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ work of a small operation.
 
 from collections.abc import Sequence
 
+from engine.broadcasts import Broadcasts
 from engine.execution import Engine
 from switchboard.http.body import Receive, Send
 from switchboard.http.draining import Draining
@@ -29,6 +30,7 @@ class GraphQLEndpoint:
         engine: Engine,
         sessions: Sessions,
         *,
+        broadcasts: Broadcasts,
         allowed_origins: Sequence[str] = (),
         settings: TransportSettings | None = None,
         page: ASGIApplication | None = None,
@@ -42,11 +44,11 @@ class GraphQLEndpoint:
             sessions,
             origins=origins,
             settings=settings,
-            streams=EventStreams(settings, self._draining, event_id),
+            streams=EventStreams(settings, self._draining, event_id, broadcasts),
             page=page,
         )
         self._websocket = GraphQLOverWebSocket(
-            engine, sessions, origins=origins, settings=settings, draining=self._draining
+            engine, broadcasts, sessions, origins=origins, settings=settings, draining=self._draining
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

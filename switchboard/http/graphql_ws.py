@@ -4,8 +4,10 @@ import logging
 from collections.abc import Mapping
 
 from domain.errors import ErrorCode
+from engine.broadcasts import Broadcasts
 from engine.execution import Engine
 from switchboard.http.body import Receive, Send
+from switchboard.http.direct import writer_of
 from switchboard.http.draining import Draining
 from switchboard.http.graphql_http import Scope
 from switchboard.http.headers import read_headers, request_id_of
@@ -24,14 +26,23 @@ class GraphQLOverWebSocket:
     """Accepts or refuses sockets, and counts them."""
 
     def __init__(
-        self, engine: Engine, sessions: Sessions, *, origins: Origins, settings: TransportSettings, draining: Draining
+        self,
+        engine: Engine,
+        broadcasts: Broadcasts,
+        sessions: Sessions,
+        *,
+        origins: Origins,
+        settings: TransportSettings,
+        draining: Draining,
     ) -> None:
         self._engine = engine
+        self._broadcasts = broadcasts
         self._sessions = sessions
         self._origins = origins
         self._settings = settings
         self._draining = draining
-        self._sockets: set[Socket] = set()
+        self._open = 0
+        self._silent = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One socket from its handshake to its end."""
@@ -53,12 +64,29 @@ class GraphQLOverWebSocket:
             reason = f"Subprotocol not acceptable, use {SUBPROTOCOL}"
             await send({"type": "websocket.close", "code": CloseCode.SUBPROTOCOL_NOT_ACCEPTABLE, "reason": reason})
             return
-        socket = Socket(self._engine, self._sessions, self._settings, headers=headers, request_id=request_id, send=send)
-        self._sockets.add(socket)
+        socket = Socket(
+            self._engine,
+            self._broadcasts,
+            self._sessions,
+            self._settings,
+            headers=headers,
+            request_id=request_id,
+            send=send,
+            write_now=writer_of(scope),
+            is_known=self._is_known,
+        )
+        self._open += 1
+        self._silent += 1
         try:
             await socket.run(receive, self._draining)
         finally:
-            self._sockets.discard(socket)
+            self._open -= 1
+            if socket.is_silent:
+                self._silent -= 1
+
+    def _is_known(self) -> None:
+        """A socket has said who it is."""
+        self._silent -= 1
 
     def _refusal(self, headers: Mapping[str, str], scheme: str) -> tuple[int, str, ErrorCode] | None:
         """Status, message and code, for a handshake that is not accepted."""
@@ -68,8 +96,7 @@ class GraphQLOverWebSocket:
                 "Opening the socket: pages of this origin may not use the gateway. Add it to `allowed_origins`.",
                 ErrorCode.FORBIDDEN,
             )
-        silent = sum(socket.is_silent for socket in self._sockets)
-        is_full = silent >= self._settings.ws_silent_sockets or len(self._sockets) >= self._settings.ws_sockets
+        is_full = self._silent >= self._settings.ws_silent_sockets or self._open >= self._settings.ws_sockets
         if is_full or self._draining.has_begun:
             return (
                 503,

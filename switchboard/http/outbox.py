@@ -1,56 +1,100 @@
-"""The frames that wait for one socket, bounded in bytes. One reader, many writers."""
+"""What is on its way to one client: written at once where its connection takes it, else kept in order, bounded in bytes."""
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
+
+Frame = tuple[bytes, ...]
+"""The parts of one message, joined when it is written: what many clients are sent is kept once for all of them."""
+
+
+def _never(frame: Frame) -> bool:
+    return False
 
 
 class Outbox:
-    """A writer waits while the box is full, so that a slow reader holds up its own operations and nobody else's.
+    """Nobody waits here for a slow reader: a full box takes no more (`put`), and whoever wants to put then waits for room, or goes.
 
-    One frame larger than the whole box is taken when the box is empty.
+    One frame larger than the whole box is taken when the box is not full yet.
     """
 
-    def __init__(self, limit_bytes: int) -> None:
-        self._limit_bytes = limit_bytes
-        self._frames: deque[str] = deque()
-        self._filled = asyncio.Event()
-        self._room = asyncio.Event()
-        self._room.set()
-        self.waiting_bytes = 0
-        """Bytes that were put and not yet written to the socket."""
+    __slots__ = ("_filled", "_frames", "_limit_bytes", "_room", "_write_now", "waiting_bytes")
 
-    def put_now(self, frame: str) -> None:
+    def __init__(
+        self,
+        limit_bytes: int,
+        *,
+        filled: Callable[[], None] = lambda: None,
+        write_now: Callable[[Frame], bool] = _never,
+    ) -> None:
+        """`write_now` writes a frame, or says that it cannot be written at once. `filled` is called when the first frame has to wait:
+        whoever owns the box then writes `first`, says `written`, and so on until nothing waits.
+        """
+        self._limit_bytes = limit_bytes
+        self._filled = filled
+        self._write_now = write_now
+        self._frames: deque[Frame] | None = None  # most boxes are never needed, and there are many
+        self._room: asyncio.Future[None] | None = None
+        self.waiting_bytes = 0
+        """Bytes that were put and not yet written."""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether nothing more is taken."""
+        return self.waiting_bytes >= self._limit_bytes
+
+    def put(self, frame: Frame) -> bool:
+        """Write or keep a frame. False when the box is full: it was not taken."""
+        if not self._frames and self._write_now(frame):
+            return True
+        if self.is_full:
+            return False
+        self._keep(frame)
+        return True
+
+    def put_now(self, frame: Frame) -> None:
         """Put regardless of the limit: answers to what the client sent, which are small and bounded by its own sending."""
-        self._frames.append(frame)
-        self.waiting_bytes += _size(frame)
-        self._filled.set()
-        if self.waiting_bytes >= self._limit_bytes:
-            self._room.clear()
+        if self._frames or not self._write_now(frame):
+            self._keep(frame)
 
     async def has_room(self, timeout_seconds: float) -> bool:
-        """Wait until a frame may be put; False when that takes longer than `timeout_seconds`."""
-        if self._room.is_set():
+        """Wait until a frame may be put; False when that takes longer than `timeout_seconds`. A full box is half empty before it has."""
+        if not self.is_full and self._room is None:
             return True
+        if self._room is None:
+            self._room = asyncio.get_running_loop().create_future()
         try:
             async with asyncio.timeout(timeout_seconds):
-                await self._room.wait()
+                await asyncio.shield(self._room)
         except TimeoutError:
             return False
         return True
 
-    async def first(self) -> str:
-        """The oldest frame. It counts as waiting until `written`."""
-        while not self._frames:
-            self._filled.clear()
-            await self._filled.wait()
-        return self._frames[0]
+    def first(self) -> Frame | None:
+        """The oldest frame that waits, which counts as waiting until `written`; None when nothing does."""
+        return self._frames[0] if self._frames else None
 
     def written(self) -> None:
         """The oldest frame has left."""
+        assert self._frames
         self.waiting_bytes -= _size(self._frames.popleft())
-        if self.waiting_bytes < self._limit_bytes:
-            self._room.set()
+        if self._room is not None and self.waiting_bytes <= self._limit_bytes // 2:
+            self._room.set_result(None)
+            self._room = None
+
+    def clear(self) -> None:
+        """Forget what waits."""
+        while self._frames:
+            self.written()
+
+    def _keep(self, frame: Frame) -> None:
+        if self._frames is None:
+            self._frames = deque()
+        self._frames.append(frame)
+        self.waiting_bytes += _size(frame)
+        if len(self._frames) == 1:
+            self._filled()
 
 
-def _size(frame: str) -> int:
-    return len(frame) if frame.isascii() else len(frame.encode("utf-8", "surrogatepass"))
+def _size(frame: Frame) -> int:
+    return sum(map(len, frame))

@@ -170,6 +170,13 @@ class Protocol:
             return _NONE
         return (Send(f'{{"id":{_text(operation_id)},"type":"next","payload":{response.decode()}}}'),)
 
+    def head_of_next(self, operation_id: str) -> bytes:
+        """What stands before the payload of each `next` message of an operation; `}` stands behind it.
+
+        Many clients are sent one payload: only this is made for each of them, and only once.
+        """
+        return f'{{"id":{_text(operation_id)},"type":"next","payload":'.encode()
+
     def operation_failed(self, operation_id: str, errors: Sequence[Mapping[str, Any]]) -> Actions:
         """The operation was not executed, or its stream broke. It is over; the socket and the others live on."""
         if operation_id not in self.operations:

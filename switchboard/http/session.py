@@ -1,7 +1,7 @@
 """What the protocols need to know of whoever asks; `switchboard.sessions` implements it."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -27,8 +27,16 @@ class Refused(Exception):
         self.extensions = dict(extensions or {})
 
 
+Ended = Callable[[Exception | None], None]
+"""Called with None when a credential was revoked or has expired, or with what watching it broke with."""
+
+
 class Session(Protocol):
     """One credential that was accepted, for one request or for the life of one socket."""
+
+    @property
+    def address(self) -> Hashable:
+        """Who it is, for what is told to one alone; the same for all sessions of one principal."""
 
     @property
     def expires_at(self) -> datetime | None:
@@ -40,8 +48,8 @@ class Session(Protocol):
         `client_left` is set when the client goes before a mutation has ended; it runs to its end all the same.
         """
 
-    async def ended(self) -> None:
-        """Return when the credential is no longer good: revoked, or expired. Cancelled when nobody needs to know any more."""
+    def watch(self, ended: Ended) -> None:
+        """Call `ended` once when the credential is no longer good, until `close`."""
 
     async def renew(self, payload: Mapping[str, Any]) -> bool:
         """Take a newer credential of the same principal from the payload of a `ping`, shaped as `connection_init`'s.

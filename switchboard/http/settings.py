@@ -29,5 +29,7 @@ class TransportSettings:
     """A socket whose queue stays full this long is closed with 4410."""
     ws_expiry_margin_seconds: float = 10.0
     """How long before its credential expires a socket is closed with 4419."""
+    sse_queue_bytes: int = 1024 * 1024
+    """Most bytes that wait for one stream of server-sent events. A full queue holds up this stream, and no other."""
     watch_after_seconds: float = 0.05
     """An operation that runs longer is watched for its client leaving."""

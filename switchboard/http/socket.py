@@ -2,21 +2,20 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from graphql import OperationType
-
+from engine.broadcasts import Broadcasts
 from engine.execution import Engine
-from engine.plans import Plan, PlanRefused
-from engine.requests import OperationRequest, Response
 from switchboard.http.body import Receive
 from switchboard.http.body import Send as ASGISend
+from switchboard.http.direct import WriteNow
 from switchboard.http.disconnect import settle
 from switchboard.http.draining import Draining
-from switchboard.http.outbox import Outbox
-from switchboard.http.protocol import Actions, Close, CloseCode, OpenSession, Protocol, Renew, Send, Start, State, Stop
+from switchboard.http.operation import Operation
+from switchboard.http.outbox import Frame, Outbox
+from switchboard.http.protocol import Actions, Close, CloseCode, OpenSession, Protocol, Renew, Send, Start, Stop
 from switchboard.http.session import Refused, Session, Sessions
 from switchboard.http.settings import TransportSettings
 
@@ -28,81 +27,115 @@ class SlowReader(Exception):
     """The client has not read for too long."""
 
 
+def _cannot(frame: Frame) -> bool:
+    return False
+
+
 class Socket:
-    """The life of one socket. Its tasks: a reader (this one), a writer, one per operation, and those that watch for its end."""
+    """The life of one socket. It has one task, which reads; others come and go: a writer while something waits, operations that work.
+
+    An operation that listens with others needs none. Everything else that may happen to a socket calls it.
+    """
 
     def __init__(
         self,
         engine: Engine,
+        broadcasts: Broadcasts,
         sessions: Sessions,
         settings: TransportSettings,
         *,
         headers: Mapping[str, str],
         request_id: str,
         send: ASGISend,
+        write_now: WriteNow | None,
+        is_known: Callable[[], None],
     ) -> None:
-        self._engine = engine
+        """`write_now` is the server's way to write without waiting, where it has one. `is_known` is called once it has said who it is."""
+        self.engine = engine
+        self.broadcasts = broadcasts
+        self.protocol = Protocol(max_operations=settings.ws_operations, message_bytes=settings.body_bytes)
+        self.outbox = Outbox(settings.ws_queue_bytes, filled=self._start_writing, write_now=write_now or _cannot)
         self._sessions = sessions
         self._settings = settings
-        self._headers = headers
+        self._headers: Mapping[str, str] | None = headers
         self._request_id = request_id
         self._send = send
-        self._protocol = Protocol(max_operations=settings.ws_operations, message_bytes=settings.body_bytes)
-        self._outbox = Outbox(settings.ws_queue_bytes)
+        self._is_known = is_known
         self._session: Session | None = None
-        self._operations: dict[str, asyncio.Task[None]] = {}
-        self._mutations: dict[asyncio.Task[None], asyncio.Event] = {}
-        """Each with what tells it that nobody hears it any more."""
+        self._operations: dict[str, Operation] = {}
+        self._mutations: set[asyncio.Task[None]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._renewal = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
         self._started = 0
         self._closing: Close | None = None
-        self._over = asyncio.Event()
+        self._reading: asyncio.Task[Any] | None = None
 
     @property
     def is_silent(self) -> bool:
-        """Whether it has not said yet who it is."""
-        return self._protocol.state in (State.WAITING, State.INITIALISING)
+        """Whether it has never said who it is."""
+        return self._session is None
 
     async def run(self, receive: Receive, draining: Draining) -> None:
         """Until one of the two sides closes it. Everything that it started is over then."""
-        self._spawn(self._read(receive))
-        self._spawn(self._write())
-        self._spawn(self._await_init())
-        self._spawn(self._await_draining(draining))
-        try:
-            await self._over.wait()
-        finally:
-            await self._end()
+        self._reading = asyncio.current_task()
+        self._set_timer(self._settings.ws_init_timeout_seconds, self._init_timed_out)
+        with draining.telling(self._go_away):
+            try:
+                await self._read(receive)
+            except asyncio.CancelledError:
+                # Closed from our side, which ends the reading; unless somebody else cancelled this task.
+                if self._closing is None or asyncio.current_task().uncancel() > 0:  # type: ignore[union-attr]  # this is one
+                    raise
+            finally:
+                await self._end()
 
     # Acting
 
-    def _act(self, actions: Actions) -> None:
+    def act(self, actions: Actions) -> None:
         """Do what the protocol asks for. Nothing here waits, so that two happenings never interleave."""
         for action in actions:
             match action:
                 case Send(text):
-                    self._outbox.put_now(text)
+                    self.outbox.put_now((text.encode(),))
                 case Close():
-                    self._closing = action
-                    self._over.set()
+                    self._close(action)
                 case OpenSession(payload):
-                    self._spawn(self._open_session(payload))
+                    self.spawn(self._open_session(payload))
                 case Renew(payload):
-                    self._spawn(self._renew(payload))
+                    self.spawn(self._renew(payload))
                 case Start(operation_id, request):
-                    self._operations[operation_id] = self._spawn(self._operate(operation_id, request))
+                    self._started += 1
+                    assert self._session is not None
+                    name = f"{self._request_id}.{self._started}"
+                    self._operations[operation_id] = Operation(self, operation_id, request, self._session, name)
                 case Stop(operation_id):
                     self._stop(self._operations.pop(operation_id))
 
-    def _stop(self, task: asyncio.Task[None]) -> None:
-        """A mutation runs to its end, unheard: half of a write helps nobody."""
-        if task in self._mutations:
-            self._mutations[task].set()
-        else:
-            task.cancel()
+    def _stop(self, operation: Operation) -> None:
+        if operation.is_mutation and not operation.task.done():
+            self._mutations.add(operation.task)
+            operation.task.add_done_callback(self._mutations.discard)
+        operation.stop()
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def is_over(self, operation_id: str, operation: Operation) -> None:
+        """An operation has said its last. The client may have completed it and used the id again."""
+        if self._operations.get(operation_id) is operation:
+            del self._operations[operation_id]
+
+    def _close(self, closing: Close) -> None:
+        """Nothing more is told from here on; the reading ends where it waits."""
+        self._closing = closing
+        self._stop_all()
+        if self._reading is not None and self._reading is not asyncio.current_task():
+            self._reading.cancel()
+
+    def _stop_all(self) -> None:
+        for operation in self._operations.values():
+            self._stop(operation)
+        self._operations.clear()
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run it as a task that ends with the socket."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._finished)
@@ -111,22 +144,26 @@ class Socket:
     def _finished(self, task: asyncio.Task[None]) -> None:
         """A task that died of its own ends the socket with an error; silence would be a bug."""
         self._tasks.discard(task)
-        if task.cancelled() or (error := task.exception()) is None:
-            return
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._failed(error)
+
+    def _failed(self, error: BaseException) -> None:
         if isinstance(error, SlowReader):
-            reason = (
-                f"Reading too slowly, nothing was read for {self._settings.ws_slow_reader_seconds:g} s. Connect again"
-            )
-            self._act(self._protocol.close(CloseCode.SLOW_READER, reason))
+            seconds = f"{self._settings.ws_slow_reader_seconds:g}"
+            reason = f"Reading too slowly, nothing was read for {seconds} s. Connect again"
+            self.act(self.protocol.close(CloseCode.SLOW_READER, reason))
             return
         log.error("a socket failed", exc_info=error, extra={"request_id": self._request_id})
-        self._act(
-            self._protocol.close(CloseCode.INTERNAL_SERVER_ERROR, f"Internal server error, request {self._request_id}")
+        self.act(
+            self.protocol.close(CloseCode.INTERNAL_SERVER_ERROR, f"Internal server error, request {self._request_id}")
         )
 
     async def _end(self) -> None:
         """Stop everything, say why, and give the credential back."""
-        tasks = self._tasks - self._mutations.keys()
+        self._reading = None
+        self._stop_timer()
+        self._stop_all()
+        tasks = self._tasks - self._mutations
         for task in tasks:
             task.cancel()
         for task in tasks:
@@ -144,9 +181,8 @@ class Socket:
         """What still waits belongs to operations that are over, but for answers that came before the close; they go first."""
         try:
             async with asyncio.timeout(_FAREWELL_SECONDS):
-                while self._outbox.waiting_bytes and closing.code is not CloseCode.SLOW_READER:
-                    await self._send({"type": "websocket.send", "text": await self._outbox.first()})
-                    self._outbox.written()
+                if closing.code is not CloseCode.SLOW_READER:
+                    await self._write()
                 await self._send({"type": "websocket.close", "code": int(closing.code), "reason": closing.reason})
         except (TimeoutError, OSError):
             # Nobody reads. The server closes the connection when this application returns.
@@ -155,43 +191,68 @@ class Socket:
     # Reading and writing
 
     async def _read(self, receive: Receive) -> None:
-        while True:
+        while self._closing is None:
             message = await receive()
             if message["type"] == "websocket.disconnect":
-                self._protocol.disconnected()
-                for left in self._mutations.values():
-                    left.set()
-                self._over.set()
+                self.protocol.disconnected()
                 return
-            # Who asks without reading the answers is a slow reader too.
-            await self._room()
+            try:
+                # Who asks without reading the answers is a slow reader too.
+                await self.room()
+            except SlowReader as error:
+                self._failed(error)
+                return
             text = message.get("text")
-            self._act(self._protocol.receive_bytes() if text is None else self._protocol.receive_text(text))
+            self.act(self.protocol.receive_bytes() if text is None else self.protocol.receive_text(text))
+
+    async def room(self) -> None:
+        """Wait until the client has read so much that more may be put. Raises `SlowReader` when that takes too long."""
+        if not await self.outbox.has_room(self._settings.ws_slow_reader_seconds):
+            raise SlowReader
+
+    def _start_writing(self) -> None:
+        self.spawn(self._write())
 
     async def _write(self) -> None:
-        while True:
-            frame = await self._outbox.first()
+        """Send what waits; the server waits while the client does not read."""
+        while (frame := self.outbox.first()) is not None:
             try:
-                await self._send({"type": "websocket.send", "text": frame})
+                await self._send({"type": "websocket.send", "text": b"".join(frame).decode()})
             except OSError:
                 # The client has gone in the middle of a frame; the reader learns of it by itself.
                 return
-            self._outbox.written()
+            self.outbox.written()
 
     # Who it is, and for how long
 
+    def _set_timer(self, seconds: float, ring: Callable[[], None]) -> None:
+        self._stop_timer()
+        self._timer = asyncio.get_running_loop().call_later(seconds, ring)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _init_timed_out(self) -> None:
+        self.act(self.protocol.initialisation_timed_out())
+
     async def _open_session(self, payload: Mapping[str, Any] | None) -> None:
+        assert self._headers is not None
+        headers, self._headers = self._headers, None  # of no more use, for as long as the socket lives
         try:
             session = await self._sessions.open(
-                self._headers, payload, request_id=self._request_id, transport="websocket", last_event_id=None
+                headers, payload, request_id=self._request_id, transport="websocket", last_event_id=None
             )
         except Refused as refused:
-            self._act(self._protocol.session_refused(refused.message))
+            self.act(self.protocol.session_refused(refused.message))
             return
         self._session = session
-        self._act(self._protocol.session_opened())
-        self._spawn(self._await_end_of(session))
-        self._spawn(self._await_expiry_of(session))
+        self._is_known()
+        session.watch(self._session_ended)
+        self._stop_timer()
+        self.act(self.protocol.session_opened())
+        self._await_expiry()
 
     async def _renew(self, payload: Mapping[str, Any]) -> None:
         assert self._session is not None
@@ -201,107 +262,28 @@ class Socket:
             # The present credential stays good for as long as it was.
             was_renewed = False
         if was_renewed:
-            self._renewal.set()
-        self._act(self._protocol.renewed(was_renewed))
+            self._await_expiry()
+        self.act(self.protocol.renewed(was_renewed))
 
-    async def _await_init(self) -> None:
-        await asyncio.sleep(self._settings.ws_init_timeout_seconds)
-        self._act(self._protocol.initialisation_timed_out())
+    def _session_ended(self, error: Exception | None) -> None:
+        if error is not None:
+            self._failed(error)
+            return
+        self.act(self.protocol.close(CloseCode.FORBIDDEN, "Forbidden: the credential is no longer valid"))
 
-    async def _await_end_of(self, session: Session) -> None:
-        await session.ended()
-        self._act(self._protocol.close(CloseCode.FORBIDDEN, "Forbidden: the credential is no longer valid"))
-
-    async def _await_expiry_of(self, session: Session) -> None:
+    def _await_expiry(self) -> None:
         """Close shortly before the credential expires, unless a `ping` brings a newer one meanwhile."""
-        while True:
-            self._renewal.clear()
-            try:
-                async with asyncio.timeout(self._seconds_left(session)):
-                    await self._renewal.wait()
-            except TimeoutError:
-                break
+        assert self._session is not None
+        if self._session.expires_at is None:
+            self._stop_timer()
+            return
+        left = (self._session.expires_at - datetime.now(UTC)).total_seconds()
+        left -= self._settings.ws_expiry_margin_seconds
+        if left > 0:
+            self._set_timer(left, self._await_expiry)
+            return
         reason = "The credential expires. Connect again with a new one, or send it as payload of a ping in time"
-        self._act(self._protocol.close(CloseCode.CREDENTIAL_EXPIRING, reason))
+        self.act(self.protocol.close(CloseCode.CREDENTIAL_EXPIRING, reason))
 
-    def _seconds_left(self, session: Session) -> float | None:
-        if session.expires_at is None:
-            return None
-        left = (session.expires_at - datetime.now(UTC)).total_seconds() - self._settings.ws_expiry_margin_seconds
-        return max(0.0, left)
-
-    async def _await_draining(self, draining: Draining) -> None:
-        await draining.wait()
-        self._act(self._protocol.close(CloseCode.GOING_AWAY, "The gateway goes away, connect again"))
-
-    # Operations
-
-    async def _operate(self, operation_id: str, request: OperationRequest) -> None:
-        """Run one operation to its end. Its task is known by its id until then."""
-        try:
-            await self._run(operation_id, request)
-        finally:
-            if self._is_current(operation_id):
-                del self._operations[operation_id]
-
-    async def _run(self, operation_id: str, request: OperationRequest) -> None:
-        session = self._session
-        assert session is not None
-        self._started += 1
-        request_id = f"{self._request_id}.{self._started}"
-        client_left = asyncio.Event()
-        context = session.context(request_id=request_id, client_left=client_left)
-        try:
-            plan = self._engine.plan(request)
-        except PlanRefused as refused:
-            self._fail(operation_id, self._engine.refusal(refused.errors, context))
-            return
-        if plan.kind is not OperationType.SUBSCRIPTION:
-            await self._run_once(operation_id, request, context, plan, client_left)
-            return
-        started = await self._engine.subscribe(
-            request, context, plan, event_context=lambda: session.context(request_id=request_id)
-        )
-        if isinstance(started, Response):
-            self._fail(operation_id, started)
-            return
-        try:
-            async for delivery in started:
-                if delivery.ends or not await self._next(operation_id, delivery.response):
-                    self._fail(operation_id, delivery.response)
-                    return
-            self._act(self._protocol.operation_completed(operation_id))
-        finally:
-            await started.aclose()
-
-    async def _run_once(
-        self, operation_id: str, request: OperationRequest, context: Any, plan: Plan, client_left: asyncio.Event
-    ) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        if plan.kind is OperationType.MUTATION:
-            self._mutations[task] = client_left
-            task.add_done_callback(lambda ended: self._mutations.pop(ended, None))
-        response = await self._engine.execute(request, context, plan)
-        if self._is_current(operation_id) and await self._next(operation_id, response):
-            self._act(self._protocol.operation_completed(operation_id))
-
-    def _is_current(self, operation_id: str) -> bool:
-        """Whether the running task is the operation of that id; the client may have completed it and used the id again."""
-        return self._operations.get(operation_id) is asyncio.current_task()
-
-    async def _room(self) -> None:
-        if not await self._outbox.has_room(self._settings.ws_slow_reader_seconds):
-            raise SlowReader
-
-    async def _next(self, operation_id: str, response: Response) -> bool:
-        """Put one response into the outbox, waiting for room. False: it was a request error, which is an `error` message."""
-        await self._room()
-        if response.is_request_error:
-            self._fail(operation_id, response)
-            return False
-        self._act(self._protocol.operation_next(operation_id, response.json))
-        return True
-
-    def _fail(self, operation_id: str, response: Response) -> None:
-        self._act(self._protocol.operation_failed(operation_id, response.body["errors"]))
+    def _go_away(self) -> None:
+        self.act(self.protocol.close(CloseCode.GOING_AWAY, "The gateway goes away, connect again"))

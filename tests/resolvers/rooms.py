@@ -14,9 +14,11 @@ from domain.ids import message_id as global_message_id
 from domain.paging import PageRequest
 from domain.records import Chat, EventKind, Message, MessageRole
 from resolvers.context import Context, Tuning
-from resolvers.live import CaughtUp, ChatEventFilter, LiveEvent, chat_events
+from resolvers.live import chat_events
+from resolvers.live_events import CaughtUp, LiveEvent
 from resolvers.messages import MessageQuery, load_messages
 from resolvers.sending import ReplyMode, SendMessage, Sent, send_message
+from resolvers.wanted import ChatEventFilter
 from tests.builders import a_chat, a_message, a_source, at
 from tests.fakes import NEWEST_FIRST, FakeSource, capabilities
 from tests.resolvers.conftest import Room, a_room

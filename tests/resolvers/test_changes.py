@@ -15,7 +15,7 @@ from domain.source import FolderContents
 from resolvers.chat_writes import move_chat, set_chat_archived, set_chat_pinned, set_chat_tags, update_chat
 from resolvers.chats import get_chat
 from resolvers.folders import FolderFilter, create_folder, delete_folder, folders, update_folder
-from resolvers.live import Happened
+from resolvers.live_events import Happened
 from tests.builders import a_chat, a_principal
 from tests.fakes import FakeSource
 from tests.resolvers.conftest import Room, a_room

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from domain.records import EventKind, MessageState
-from resolvers.live import DeltaCame, Happened
+from resolvers.live_events import DeltaCame, Happened
 from resolvers.sending import ReplyMode, regenerate_message
 from tests.joining import Reader, hard_words
 from tests.resolvers.conftest import Room

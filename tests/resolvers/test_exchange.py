@@ -9,7 +9,7 @@ import pytest
 
 from domain.errors import OutcomeUnknown, UpstreamUnavailable
 from domain.records import EventKind, MessageRole, MessageState
-from resolvers.live import DeltaCame, Happened
+from resolvers.live_events import DeltaCame, Happened
 from resolvers.sending import (
     ReplyMode,
     delete_message,

@@ -15,18 +15,10 @@ from domain.records import GATEWAY, EventKind, MessageRole, MessageState, Visibi
 from resolvers.chat_writes import mark_chat_read, move_chat, set_chat_pinned
 from resolvers.context import Tuning
 from resolvers.folders import create_folder
-from resolvers.live import (
-    CaughtUp,
-    ChatEventFilter,
-    DeltaCame,
-    Gap,
-    GapReason,
-    Happened,
-    MessageEventFilter,
-    chat_events,
-    message_added,
-)
+from resolvers.live import chat_events, message_added
+from resolvers.live_events import CaughtUp, DeltaCame, Gap, GapReason, Happened
 from resolvers.sending import ReplyMode
+from resolvers.wanted import ChatEventFilter, MessageEventFilter
 from tests.builders import a_chat, a_principal, at
 from tests.resolvers.conftest import Room, a_room
 from tests.resolvers.rooms import Ear, a_chat_room, a_vendor, an_ear, chat_id, say, settled, shown, source_id

@@ -13,7 +13,7 @@ import pytest
 from domain.errors import OutcomeUnknown, UpstreamUnavailable
 from domain.records import EventKind, Message, MessageRole, MessageState
 from resolvers.context import utc_now
-from resolvers.live import DeltaCame
+from resolvers.live_events import DeltaCame
 from resolvers.sending import ReplyMode, Sent
 from resolvers.supervising import Supervisor, recover, supervising
 from storage.intents import IntentState

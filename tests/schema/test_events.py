@@ -10,12 +10,11 @@ from domain import records
 from domain.errors import SourceStatusCode
 from domain.ids import chat_id, folder_id, message_id
 from domain.records import GATEWAY, EventKind, MessageState
-from resolvers import live
 from resolvers.chats import load_unread_counts
 from resolvers.context import Context
-from resolvers.live import CaughtUp, DeltaCame, Gap, GapReason, Happened
+from resolvers.live_events import CaughtUp, DeltaCame, Gap, GapReason, Happened, LiveEvent, line_told
 from resolvers.statuses import SourceStatus
-from schema.events import event_of, is_tellable
+from schema.events import event_of
 from schema.root import public_schema
 from tests.builders import T0, a_chat, a_message, a_source
 from tests.schema.contexts import a_context, know
@@ -59,7 +58,7 @@ def a_line(
     return Happened(cursor="k5", event=event, **rows)
 
 
-async def told(event: live.LiveEvent, context: Context | None = None, field: str = "chatEvents") -> dict[str, Any]:
+async def told(event: LiveEvent, context: Context | None = None, field: str = "chatEvents") -> dict[str, Any]:
     """What a subscriber receives of one event, as the engine executes it."""
     selection = FIELDS if field == "chatEvents" else FIELDS.split("... on MessageUpdated")[0]
     document = graphql.parse(f"subscription {{ {field} {{ {selection} }} }}")
@@ -167,9 +166,9 @@ async def test_a_folder_that_is_gone_has_no_row() -> None:
 
 
 def test_the_health_of_a_source_that_is_gone_is_not_told() -> None:
-    assert not is_tellable(a_line(EventKind.SOURCE_HEALTH_CHANGED, of_chat=""))
-    assert is_tellable(a_line(EventKind.SOURCE_HEALTH_CHANGED, of_chat="", source=a_source()))
-    assert is_tellable(a_line(EventKind.MESSAGE_DELETED, "m1"))
+    assert line_told(a_line(EventKind.SOURCE_HEALTH_CHANGED, of_chat="")) is None
+    assert line_told(a_line(EventKind.SOURCE_HEALTH_CHANGED, of_chat="", source=a_source()))
+    assert line_told(a_line(EventKind.MESSAGE_DELETED, "m1"))
 
 
 async def test_words_of_a_reply() -> None:

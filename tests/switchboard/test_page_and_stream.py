@@ -14,7 +14,7 @@ from engine.execution import Engine
 from engine.requests import OperationRequest
 from resolvers.chats import ChatFilter, chats
 from resolvers.context import Context
-from resolvers.live import Happened
+from resolvers.live_events import Happened
 from resolvers.messages import MessageQuery, load_messages
 from schema.positions import POSITION_FIELDS, position_fields
 from schema.root import federation_schema, public_schema

@@ -21,14 +21,19 @@ def handled() -> Iterator[list[int]]:
     signal.signal(signal.SIGTERM, before)
 
 
-async def test_draining_begins_once_and_wakes_who_waits() -> None:
+async def test_draining_begins_once_and_tells_who_asked() -> None:
     draining = Draining()
-    assert not draining.has_begun
-    waiting = [asyncio.create_task(draining.wait()) for _ in range(2)]
-    draining.begin()
-    draining.begin()
-    await asyncio.gather(*waiting)
+    told: list[str] = []
+    with draining.telling(lambda: told.append("gone")):
+        pass
+    with draining.telling(lambda: told.append("here")):
+        assert not draining.has_begun
+        draining.begin()
+        draining.begin()
     assert draining.has_begun
+    assert told == ["here"]
+    with draining.telling(lambda: told.append("late")):
+        assert told == ["here", "late"]
 
 
 async def test_first_signal_drains_before_the_server_hears_of_it(handled: list[int]) -> None:

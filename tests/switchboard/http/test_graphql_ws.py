@@ -102,7 +102,7 @@ async def test_4403_when_the_credential_is_revoked_meanwhile(served: Served) -> 
         await socket.initialise()
         socket.subscribe("1", "subscription { ticks }")
         await served.stage.reached.wait()
-        served.sessions.opened[0].over.set()
+        served.sessions.opened[0].revoke()
         await socket.assert_closed(4403, "no longer valid")
         await served.stage.cancelled.wait()
 
@@ -211,8 +211,7 @@ async def test_4500_when_something_of_ours_breaks(served: Served) -> None:
 async def test_4500_when_the_watch_of_the_credential_breaks(served: Served) -> None:
     async with raw_socket(served.port) as socket:
         await socket.initialise()
-        served.sessions.opened[0].fault = RuntimeError("the store is gone")
-        served.sessions.opened[0].over.set()
+        served.sessions.opened[0].revoke(RuntimeError("the store is gone"))
         await socket.assert_closed(4500, "Internal server error")
 
 

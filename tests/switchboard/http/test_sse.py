@@ -190,7 +190,7 @@ async def test_revoked_credential_cuts_the_stream_without_completing_it(served: 
     async with streaming(served, "subscription { ticks }") as stream:
         await stream.block()
         await served.stage.reached.wait()
-        served.sessions.opened[0].over.set()
+        served.sessions.opened[0].revoke()
         assert await stream.block() == [": the credential ended; reconnect with a new one"]
         assert await stream.block() == ["<end>"]
         await served.stage.cancelled.wait()
@@ -202,8 +202,7 @@ async def test_watch_that_breaks_cuts_the_stream_and_is_logged(
     async with streaming(served, "subscription { ticks }") as stream:
         await stream.block()
         await served.stage.reached.wait()
-        served.sessions.opened[0].fault = RuntimeError("the store is gone")
-        served.sessions.opened[0].over.set()
+        served.sessions.opened[0].revoke(RuntimeError("the store is gone"))
         with pytest.raises(httpx.RemoteProtocolError):
             await stream.block()
         await served.stage.cancelled.wait()

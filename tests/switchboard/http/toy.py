@@ -11,9 +11,11 @@ import strawberry
 import uvicorn
 from graphql import GraphQLError
 
+from engine.broadcasts import Broadcasts
 from engine.execution import Engine
+from switchboard.http.direct import DirectWebSocket
 from switchboard.http.endpoint import GraphQLEndpoint
-from switchboard.http.session import Refused
+from switchboard.http.session import Ended, Refused
 
 
 @dataclass
@@ -170,20 +172,25 @@ class ToySession:
     sessions: "ToySessions"
     subject: str
     expires_at: datetime | None = None
-    over: asyncio.Event = field(default_factory=asyncio.Event)
-    fault: Exception | None = None
-    """What watching the credential breaks with, once it is `over`."""
     closed: bool = False
+    ended: Ended | None = None
 
     def context(self, *, request_id: str, client_left: asyncio.Event | None = None) -> Context:
         made = Context(request_id, self.sessions.stage, self.subject, client_left)
         self.sessions.stage.contexts.append(made)
         return made
 
-    async def ended(self) -> None:
-        await self.over.wait()
-        if self.fault is not None:
-            raise self.fault
+    @property
+    def address(self) -> str:
+        return self.subject
+
+    def watch(self, ended: Ended) -> None:
+        self.ended = ended
+
+    def revoke(self, fault: Exception | None = None) -> None:
+        """The credential is not good any more, or watching it broke."""
+        assert self.ended is not None
+        self.ended(fault)
 
     async def renew(self, payload: Mapping[str, Any]) -> bool:
         if "Authorization" not in payload:
@@ -227,6 +234,19 @@ class ToySessions:
         return session
 
 
+class ToyAudiences:
+    """Everybody is told the same; nothing of the toy is shared yet."""
+
+    async def of(self, context: Any, *, is_viewers_own: bool) -> Any:
+        return context.subject if is_viewers_own else None
+
+    def context(self, audience: Any, *, request_id: str) -> Any:
+        return Context(request_id, Stage(), str(audience))
+
+    async def epoch(self, context: Any) -> int:
+        return 0
+
+
 @dataclass
 class Served:
     """An endpoint on a free port of the loopback."""
@@ -236,6 +256,7 @@ class Served:
     endpoint: GraphQLEndpoint
     sessions: ToySessions
     server: "EmbeddedServer"
+    broadcasts: Broadcasts
 
     @property
     def stage(self) -> Stage:
@@ -249,17 +270,19 @@ async def serve(
     *,
     port: int = 0,
     http: Any = "httptools",
+    ws: Any = DirectWebSocket,
     **options: Any,
 ) -> AsyncIterator[Served]:
     """Serve the toy schema with uvicorn as the gateway is served. Afterwards no task of it may remain."""
     sessions = sessions or ToySessions()
     engine = engine or Engine(graphql_schema, format_error=format_error)
-    endpoint = GraphQLEndpoint(engine, sessions, **options)
+    broadcasts = Broadcasts(ToyAudiences())
+    endpoint = GraphQLEndpoint(engine, sessions, broadcasts=broadcasts, **options)
     config = uvicorn.Config(
         endpoint,  # type: ignore[arg-type]
         host="127.0.0.1",
         port=port,
-        ws="websockets-sansio",
+        ws=ws,
         http=http,
         lifespan="off",
         log_level="critical",
@@ -271,7 +294,7 @@ async def serve(
     await server.ready.wait()
     port = server.servers[0].sockets[0].getsockname()[1]
     try:
-        yield Served(f"http://127.0.0.1:{port}/graphql", port, endpoint, sessions, server)
+        yield Served(f"http://127.0.0.1:{port}/graphql", port, endpoint, sessions, server, broadcasts)
     finally:
         endpoint.drain()
         server.stop.set()
@@ -281,6 +304,7 @@ async def serve(
     remaining = [task for task in remaining if not task.done() and task is not asyncio.current_task()]
     assert not remaining, f"tasks remain: {remaining}"
     assert not server.server_state.connections, "connections remain"
+    assert (len(broadcasts), broadcasts.subscriptions) == (0, 0), "subscriptions remain"
     assert all(session.closed for session in sessions.opened), "a session was not closed"
 
 
