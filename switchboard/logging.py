@@ -63,8 +63,7 @@ def configure_logging(log_format: str, level: str, *, stream: TextIO | None = No
     logging.getLogger("uvicorn.access").setLevel(
         logging.WARNING
     )  # its lines carry addresses with queries, and no request id
-    # A line for each request to a vendor, and at each start; statements with what people wrote, requests with all their headers.
-    for name in ("httpx", "alembic", "aiosqlite", "httpcore"):
+    for name in ("httpx", "alembic"):  # a line for each request to a vendor, and at each start
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

@@ -49,13 +49,6 @@ def test_lines_below_the_level_are_left_out(log: io.StringIO) -> None:
     assert lines(log) == []
 
 
-@pytest.mark.parametrize("library", ["aiosqlite", "httpcore"])
-def test_libraries_that_show_what_people_wrote_are_silent_whatever_the_level(library: str, log: io.StringIO) -> None:
-    configure_logging("json", "debug", stream=log)
-    logging.getLogger(library).debug("INSERT INTO message …", {"text": "words of a person"})
-    assert lines(log) == []
-
-
 def test_lines_of_a_request_carry_its_id_and_others_do_not(log: io.StringIO) -> None:
     def request() -> None:
         bind_request("r1")
