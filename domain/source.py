@@ -53,7 +53,7 @@ NOTHING_SKIPPED = Skipped()
 class SourcePage(Generic[T]):
     """One native page. `next` and `previous` are tokens for the neighbouring pages, opaque to all but the connector; None at an end.
 
-    `started_at` is when its request was started.
+    `started_at` is when its request was started. `breaks_off`: the vendor says that the list goes on, and shows nothing new.
     """
 
     rows: Sequence[T]
@@ -61,6 +61,7 @@ class SourcePage(Generic[T]):
     next: str | None = None
     previous: str | None = None
     skipped: Skipped = NOTHING_SKIPPED
+    breaks_off: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,11 +33,9 @@ class Drains:
     last: dict[int, Drained] = field(default_factory=dict)
 
     def fresh(self, source_id: int, needs: frozenset[str], not_before: datetime) -> Drained | None:
-        """The last drain, when it told `needs` and is new enough."""
+        """The last drain, when it told `needs` and is new enough. One that did not come to the end would not get any farther now."""
         last = self.last.get(source_id)
-        if last is not None and last.is_whole and last.at >= not_before and last.needs >= needs:
-            return last
-        return None
+        return last if last is not None and last.at >= not_before and last.needs >= needs else None
 
     def join(
         self, source_id: int, needs: frozenset[str], run: Callable[[], Awaitable[Drained]]

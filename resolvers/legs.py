@@ -15,6 +15,8 @@ from resolvers.targets import ChatTarget, SourceTarget
 
 _MAX_PAGES = 25
 """Most native pages that one page of ours reads from one source; a source that never ends stops here and is `PARTIAL`."""
+_MAX_BARREN = 3
+"""Pages without anything new, one after the other, behind which a source is taken to repeat itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +46,23 @@ async def native_rows(
         page = await _page(context, target, order, token)
         pages += 1
     found: dict[str, tuple[Chat, str | None]] = {}
+    seen: set[str] = set()
     skipped = NOTHING_SKIPPED
+    barren = 0
     while True:
         skipped += page.skipped
+        barren = 0 if page.skipped or not seen.issuperset(chat.native_id for chat in page.rows) else barren + 1
+        seen.update(chat.native_id for chat in page.rows)
         for chat in page.rows:
             is_after = after is None or comes_before(after, chat_key(chat, order.field), order)
             if is_after and chat.archived is not True:
                 found.setdefault(chat.native_id, (chat, token))
         if page.next is None or _has_enough(list(found.values()), order, limit):
             break
-        if pages >= _MAX_PAGES:
-            return _leg_rows(found, order, has_more=True, skipped=skipped, is_cut=True)
+        if pages >= _MAX_PAGES or barren >= _MAX_BARREN:
+            # Without a row there is no place to go on from.
+            has_more = bool(found) and barren < _MAX_BARREN
+            return _leg_rows(found, order, has_more=has_more, skipped=skipped, is_cut=True)
         token = page.next
         page = await _page(context, target, order, token)
         pages += 1
@@ -101,6 +109,7 @@ async def drain(context: Context, target: SourceTarget, needs: frozenset[str]) -
         skipped += page.skipped
         seen.update(chat.native_id for chat in page.rows)
         await see_chats(context, target, page, must_commit=True)  # it is paged from the mirror, by whoever joined
+        is_whole = is_whole and not page.breaks_off
         if pages >= context.gateway.tuning.call_budget:
             is_whole = False
             break

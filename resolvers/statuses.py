@@ -35,8 +35,8 @@ class SourceStatus:
             )
         if is_cut:
             sentences.append(
-                f"{source.key}: the list did not come to an end within the calls that one operation may make. "
-                "What was read is shown; narrow the filter, or ask again."
+                f"{source.key}: the list of chats did not come to an end at {source.vendor}. "
+                "What was read of it is shown; narrow the filter, or ask again."
             )
         return replace(self, code=SourceStatusCode.PARTIAL, skipped_rows=skipped.count, message=" ".join(sentences))
 

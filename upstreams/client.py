@@ -31,7 +31,7 @@ from upstreams.health import HealthRecord
 from upstreams.json_reading import WrongShape, loads
 from upstreams.lines import lines_of
 from upstreams.policy import Answer, Call, UpstreamSettings, VendorPolicy
-from upstreams.quota import Quota, retry_after_seconds
+from upstreams.quota import Quota, longest_wait, retry_after_seconds
 from upstreams.redaction import Redactor
 from upstreams.requests import Request
 from upstreams.sockets import Socket, SocketRefused, opened
@@ -126,7 +126,9 @@ class UpstreamClient:
         self._health.drifted(rows.count)
         # A path may lead through names that the vendor chose, such as ids of messages.
         told = Skipped(rows.count, request.operation, self._redact.quote(rows.place))
-        _log.warning("%s: %s left out %d rows: %s", self._source.key, told.operation, told.count, told.place)
+        _log.warning(
+            "%s: %s: rows left out: %d, the first for %s", self._source.key, told.operation, told.count, told.place
+        )
         return told
 
     def garbled(self, frames: int) -> None:
@@ -420,7 +422,7 @@ class UpstreamClient:
         self._settle(course, succeeded=status < 500)
         wait = retry_after_seconds(response.headers, self._clock.now())
         if wait is None and body is not None:
-            wait = self._policy.retry_after(body)
+            wait = longest_wait(self._policy.retry_after(body))
         if status == 429 and wait is not None:
             self._quota_of(request).block_for(wait)
         error = error_of(

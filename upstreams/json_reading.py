@@ -13,6 +13,7 @@ from domain.source import NOTHING_SKIPPED, Skipped
 
 T = TypeVar("T")
 _LONGEST_ID_BYTES = 360
+_MOST_DIGITS = 20
 
 
 class WrongShape(ValueError):
@@ -103,6 +104,7 @@ class Json:
 def loads(text: bytes | str) -> Any:
     """JSON of any vendor. What orjson refuses (lone surrogates, NaN) Python's own parser reads; the surrogates are replaced.
 
+    Whole numbers are exact up to 64 bits; greater ones become the nearest float, because nothing here could write them again.
     Raises `ValueError` for everything else, also for what is nested more deeply than any answer is.
     """
     try:
@@ -110,12 +112,19 @@ def loads(text: bytes | str) -> Any:
     except orjson.JSONDecodeError:
         pass
     try:
-        value = json.loads(text)
+        value = json.loads(text, parse_int=_whole_number)
         return json.loads(
             json.dumps(value, ensure_ascii=False).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         )
     except RecursionError:
         raise ValueError("nested too deeply") from None
+
+
+def _whole_number(digits: str) -> int | float:
+    if len(digits) > _MOST_DIGITS:
+        return float(digits)
+    number = int(digits)
+    return number if -(2**63) <= number < 2**64 else float(digits)
 
 
 def can_be_an_id(text: str) -> bool:

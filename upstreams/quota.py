@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 _FARTHEST_SECONDS = 3600.0
+_LONGEST_WAIT_SECONDS = 7 * 24 * 3600.0
 _ROUNDING = 1e-6
 _WINDOW_SECONDS = 60.5
 """A minute, and what the way to the vendor may differ between two calls."""
@@ -74,6 +75,11 @@ def number(text: str | None) -> float | None:
     except ValueError:
         return None
     return value if value is not None and abs(value) < 1e12 else None
+
+
+def longest_wait(seconds: float | None) -> float | None:
+    """A wait that the body of a refusal names, at most a week: windows of usage may be so long, and clients count milliseconds in 32 bits."""
+    return min(seconds, _LONGEST_WAIT_SECONDS) if seconds is not None else None
 
 
 def retry_after_seconds(headers: Mapping[str, str], now: datetime) -> float | None:

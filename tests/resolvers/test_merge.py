@@ -3,7 +3,7 @@
 import asyncio
 import random
 import tempfile
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +15,9 @@ from domain.capabilities import ChatOrder, ChatOrderField
 from domain.errors import BadCursor, InvalidArgument, SourceStatusCode, UpstreamUnavailable
 from domain.paging import PageRequest, sorted_chats
 from domain.records import Chat
+from domain.source import SourcePage
 from resolvers.chats import ChatFilter, ChatList, chats
+from resolvers.context import Tuning
 from tests.builders import a_chat, a_source, at
 from tests.fakes import NEWEST_FIRST, FakeSource, capabilities
 from tests.resolvers.conftest import Room, a_room
@@ -271,6 +273,41 @@ async def test_list_that_never_ends_is_cut_and_said_to_be_partial(folder: Path) 
         assert len(answer.page.rows) == 5
         assert statuses(answer) == {"endless": SourceStatusCode.PARTIAL}
         assert len(endless.calls) <= 30
+
+
+class Repeating(FakeSource):
+    """Shows its first page again and again, and says each time that another one follows."""
+
+    async def list_chats(self, order: ChatOrder, token: str | None) -> SourcePage[Chat]:
+        page = await super().list_chats(order, None)
+        return replace(page, next="more", previous=None)
+
+    async def drain_chats(self, needs: frozenset[str]) -> AsyncIterator[SourcePage[Chat]]:
+        async for page in super().drain_chats(needs):
+            yield page
+        yield SourcePage([], page.started_at, breaks_off=True)
+
+
+@pytest.mark.parametrize("pages", [True, False], ids=["page by page", "whole"])
+async def test_list_that_repeats_itself_ends_for_clients(folder: Path, pages: bool) -> None:
+    """Each row once, and no page without rows that is said to have one after it: there would be no place to go on from."""
+    table = capabilities(NEWEST_FIRST) if pages else capabilities()
+    source = Repeating(a_source(key="loop", vendor="loop"), rows("r", 1, 2, 3), capabilities=table)
+    async with a_room(folder, source) as room:
+        answer = await ask(room, 10)
+        assert [chat.title for chat in answer.page.rows] == ["r2", "r1", "r0"]
+        assert not answer.page.has_next
+        assert statuses(answer) == {"loop": SourceStatusCode.PARTIAL}
+        assert len(source.calls) <= 5
+        assert [chat.title for chat in await walk(room, 2)] == ["r2", "r1", "r0"]
+
+
+async def test_list_that_was_not_read_to_its_end_is_not_begun_anew_for_each_page(folder: Path) -> None:
+    long = a_fake("long", rows("l", *range(20)), pages=False)
+    async with a_room(folder, long, tuning=Tuning(call_budget=2)) as room:
+        assert len(await walk(room, 2)) == 6
+        assert statuses(await ask(room, 2)) == {"long": SourceStatusCode.PARTIAL}
+        assert long.calls.count("drain_chats") == 1
 
 
 async def test_one_hangs_one_fails_and_four_are_fine_within_the_deadline(folder: Path) -> None:

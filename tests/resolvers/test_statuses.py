@@ -32,6 +32,5 @@ def test_list_without_an_end_is_partial_and_says_so() -> None:
     status = GOOD.lacking(NOTHING_SKIPPED, is_cut=True)
     assert (status.code, status.skipped_rows) == (SourceStatusCode.PARTIAL, 0)
     assert status.message == (
-        "bot: the list did not come to an end within the calls that one operation may make. "
-        "What was read is shown; narrow the filter, or ask again."
+        "bot: the list of chats did not come to an end at kodey. What was read of it is shown; narrow the filter, or ask again."
     )

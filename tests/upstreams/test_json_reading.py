@@ -2,9 +2,10 @@
 
 from datetime import UTC, datetime
 
+import orjson
 import pytest
 
-from upstreams.json_reading import Json, WrongShape, as_list, as_object, can_be_an_id, rows
+from upstreams.json_reading import Json, WrongShape, as_list, as_object, can_be_an_id, loads, rows
 
 
 @pytest.mark.parametrize(
@@ -78,3 +79,12 @@ def test_longest_ids_fit_into_a_global_id() -> None:
     longest = "x" * 360
     assert can_be_an_id(longest)
     assert message_id(2**31, longest, longest)
+
+
+@pytest.mark.parametrize("more", ["", ', "\\ud800"'], ids=["", "with half a character"])
+def test_whole_numbers_are_exact_up_to_64_bits_and_greater_ones_can_be_written_again(more: str) -> None:
+    exact = [2**53 + 1, 2**64 - 1, -(2**63)]
+    found = loads(f"[{', '.join(map(str, exact))}, {2**70}, {'9' * 5000}{more}]")
+    assert found[:3] == exact
+    assert found[3] == pytest.approx(2**70)
+    assert orjson.loads(orjson.dumps(found))[:3] == exact

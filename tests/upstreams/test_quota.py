@@ -1,11 +1,12 @@
 """The token bucket, and obedience to what a vendor announces."""
 
+import math
 from datetime import UTC, datetime
 
 import pytest
 
 from tests.upstreams.wire import FakeClock
-from upstreams.quota import Quota, retry_after_seconds
+from upstreams.quota import Quota, longest_wait, retry_after_seconds
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
 
@@ -81,6 +82,14 @@ def test_retry_after_is_read_as_seconds_or_date(text: str, seconds: float | None
 
 def test_no_retry_after_is_none() -> None:
     assert retry_after_seconds({}, NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("told", "seconds"), [(None, None), (0.0, 0), (1800.0, 1800), (2.0**53, 604_800), (math.inf, 604_800)]
+)
+def test_wait_that_a_body_names_is_a_week_at_most(told: float | None, seconds: float | None) -> None:
+    """Clients count it in milliseconds of 32 bits."""
+    assert longest_wait(told) == seconds
 
 
 def test_small_quota_may_be_used_at_once_and_no_minute_passes_it() -> None:

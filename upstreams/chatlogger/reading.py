@@ -78,10 +78,11 @@ class Reader:
             page = await self.page(Place.of(token), limit=_DRAINED_ROWS)
             fresh = [chat for chat in page.rows if chat.native_id not in seen]
             seen.update(chat.native_id for chat in fresh)
-            yield SourcePage(fresh, page.started_at, skipped=page.skipped)
             token = page.next
             barren = 0 if fresh else barren + 1
-            if token is None or barren >= _BARREN_PAGES:
+            breaks_off = token is not None and barren >= _BARREN_PAGES
+            yield SourcePage(fresh, page.started_at, skipped=page.skipped, breaks_off=breaks_off)
+            if token is None or breaks_off:
                 return
 
     async def messages(self, chat_id: str) -> MessagesRead:

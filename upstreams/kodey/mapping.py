@@ -39,11 +39,12 @@ def chat_from_json(source: Source, body: Json) -> Chat:
 
 
 def messages_from_json(source: Source, chat_id: str, body: Json) -> tuple[list[Message], Skipped]:
-    """All messages, oldest first and each the child of the one before it, and the rows that were left out."""
+    """All messages once, oldest first and each the child of the one before it, and the rows that were left out."""
     found, skipped = rows(
         body.list("messages"), body.at("messages"), lambda row: message_from_json(source, chat_id, row)
     )
-    return chained(found), skipped
+    # One that was its own parent would cut off what stands before it.
+    return chained(list({message.native_id: message for message in found}.values())), skipped
 
 
 def message_from_json(source: Source, chat_id: str, row: Json) -> Message:

@@ -74,9 +74,10 @@ class Chats:
                 page = await self.page(user_id, offset=offset, newest_first=False)
                 fresh = [chat for chat in page.rows if chat.native_id not in seen]
                 seen.update(chat.native_id for chat in fresh)
-                yield SourcePage(fresh, page.started_at, skipped=page.skipped)
                 # A page without anything new, although it says that it goes on, would go on for ever.
-                offset = int(page.next) if page.next is not None and (fresh or page.skipped) else None
+                breaks_off = page.next is not None and not (fresh or page.skipped)
+                yield SourcePage(fresh, page.started_at, skipped=page.skipped, breaks_off=breaks_off)
+                offset = int(page.next) if page.next is not None and not breaks_off else None
 
     def seen(self, chat: Chat) -> Chat:
         """Remember whose the chat is, and the tenant."""

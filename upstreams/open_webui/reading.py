@@ -112,8 +112,9 @@ class Reader:
             # A chat that changes meanwhile moves to the front and pushes others onto the next page, where they are shown again.
             fresh = [chat for chat in page.rows if chat.native_id not in seen]
             seen.update(chat.native_id for chat in fresh)
-            yield SourcePage(fresh, page.started_at, skipped=page.skipped)
-            if not goes_on or not (fresh or page.skipped):
+            breaks_off = goes_on and not (fresh or page.skipped)
+            yield SourcePage(fresh, page.started_at, skipped=page.skipped, breaks_off=breaks_off)
+            if not goes_on or breaks_off:
                 return
 
     async def _export(self) -> AsyncIterator[SourcePage[Chat]]:

@@ -105,8 +105,8 @@ class Walk:
         page = await self._read(before)
         self._pages += 1
         self.started_at = self.started_at or page.started_at
-        new = [message for message in page.messages if message.native_id not in self._seen]
-        new = list({message.native_id: message for message in reversed(new)}.values())[::-1]
+        once = {message.native_id: message for message in page.messages if message.native_id not in self._seen}
+        new = list(once.values())
         self._seen.update(message.native_id for message in new)
         self.messages += new
         self.skipped += page.skipped

@@ -157,6 +157,20 @@ async def test_answered_message_is_a_success_even_when_the_list_does_not_show_it
     assert progress.reply.text == "yes"
 
 
+async def test_message_that_comes_twice_is_shown_once() -> None:
+    """As its own parent it would hide all that stands before it."""
+    listed = [a_message("1"), a_message("2", "assistant"), a_message("3")]
+    source, _ = a_team(Team(messages=[*listed[:2], listed[1], listed[2], listed[0]]))
+    found = await source.read_messages("c", MessageWindow(last=5))
+    assert found is not None
+    assert [(message.native_id, message.parent_id) for message in found.messages] == [
+        ("1", None),
+        ("2", "1"),
+        ("3", "2"),
+    ]
+    assert found.total == 3
+
+
 async def test_message_is_never_sent_twice() -> None:
     source, transport = a_team(Team(reply=lambda: an_answer({}, 503)))
     with pytest.raises(UpstreamError) as caught:

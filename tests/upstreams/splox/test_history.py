@@ -271,6 +271,12 @@ async def test_message_that_comes_twice_is_shown_once() -> None:
     assert ids(await read(source, MessageWindow(last=10))) == ["m0000", "m0001", "m0002"]
 
 
+async def test_message_that_comes_again_at_the_end_keeps_its_place() -> None:
+    rows = a_history(3)[::-1]
+    source, _ = an_account(Splox(answers={"GET /chat-history/c/paginated": lambda: an_answer([*rows, rows[0]])}))
+    assert ids(await read(source, MessageWindow(last=10))) == ["m0000", "m0001", "m0002"]
+
+
 async def test_first_message_of_a_window_has_its_parent_though_a_page_ends_there() -> None:
     """The same message must read alike in every window: another parent would look like an edit."""
     source, _ = an_account(Splox(messages=a_history(450)))
