@@ -16,7 +16,7 @@ from the mirror instead of a source waits with `caught_up` for what was shown be
 
 from collections.abc import Sequence
 
-from domain.records import Chat, Message
+from domain.records import Chat
 from resolvers.context import Context
 from storage.chats import ChatsSeen
 from storage.database import Transaction, Unit
@@ -38,7 +38,7 @@ async def mirror_chats(context: Context, seen: ChatsSeen, *, must_commit: bool =
     async def unit(tx: Transaction) -> Observed:
         return await chats.observe(tx, seen)
 
-    if may_be_late and _is_taken(context, seen.source_id, unit, seen.rows):
+    if may_be_late and _is_taken(context, seen.source_id, unit, rows=len(seen.rows), weight=_weight(seen.rows)):
         return _NOTHING
     return await context.store.database.write(unit)
 
@@ -59,8 +59,8 @@ async def mirror_messages(context: Context, seen: MessagesSeen, chat: ChatsSeen 
         return await messages.observe(tx, seen)
 
     if may_be_late and not await messages.unfinished_in(seen.organization_id, seen.source_id, seen.chat_id):
-        rows: list[Chat | Message] = [*(chat.rows if chat is not None else ()), *seen.messages]
-        if _is_taken(context, seen.source_id, unit, rows):
+        rows = len(seen.messages) + (len(chat.rows) if chat is not None else 0)
+        if _is_taken(context, seen.source_id, unit, rows=rows, weight=len(seen.spelled or b"")):
             return _NOTHING
     return await context.store.database.write(unit)
 
@@ -79,11 +79,14 @@ async def _is_certain(context: Context, may_be_late: bool) -> bool:
     return may_be_late or await context.store.database.is_current()
 
 
-def _is_taken(context: Context, source_id: int, unit: Unit[object], rows: Sequence[Chat | Message]) -> bool:
+def _is_taken(context: Context, source_id: int, unit: Unit[object], *, rows: int, weight: int) -> bool:
     """Hand rows to the queue, which may drop them. False: they are more than it ever holds, and have to be waited for."""
     queue = context.gateway.mirror_queue
-    weight = len(spelled(rows) or b"")
-    if not queue.could_hold(len(rows), weight):
+    if not queue.could_hold(rows, weight):
         return False
-    queue.hand_in(context.store.database, source_id, unit, rows=len(rows), weight=weight)
+    queue.hand_in(context.store.database, source_id, unit, rows=rows, weight=weight)
     return True
+
+
+def _weight(rows: Sequence[Chat]) -> int:
+    return len(spelled(rows) or b"")

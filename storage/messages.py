@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from domain.paging import micros
@@ -23,7 +24,7 @@ from storage.spelling import spelled
 __all__ = ["Link", "Messages", "MessagesSeen", "Observed", "Window"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # without slots, so that what was spelled once is kept
 class MessagesSeen:
     """Messages of one chat, parents before children.
 
@@ -51,6 +52,12 @@ class MessagesSeen:
     precedes: str | None = None
     is_first: bool = False
     begins_anew: bool = False
+
+    @cached_property
+    def spelled(self) -> bytes | None:
+        """All that the reading says; see `storage.spelling`."""
+        joins = [self.link, self.follows, self.precedes, self.is_first, self.begins_anew]
+        return spelled([self.messages, self.is_whole, self.includes_newest, self.active_leaf, joins])
 
 
 _OF_CHAT = "organization_id = :organization_id AND source_id = :source_id AND chat_id = :chat_id"
@@ -123,9 +130,8 @@ class Messages(MessageReads):
         key = (seen.source_id, seen.chat_id)
         if seen.is_own_write or not self._database.is_idle or not self._seen.has_baseline(key):
             return False
-        reading = _hash(seen)
         minute_before = micros(seen.started_at) - SEEN_EVERY
-        return reading is not None and self._seen.is_remembered(key, reading, written_after=minute_before)
+        return seen.spelled is not None and self._seen.is_remembered(key, seen.spelled, written_after=minute_before)
 
     def has_known_baseline(self, source_id: int, chat_id: str) -> bool:
         """Whether this process knows that the chat has a baseline, so that no reading of its messages is the first one."""
@@ -476,15 +482,8 @@ class Messages(MessageReads):
         if not (chat.has_baseline or seen.includes_newest or seen.is_whole):
             return
         is_timeless = not outcome.outdated and all(row.changed_at <= started_at for row in known.values())
-        reading = _hash(seen) if is_timeless and not seen.is_own_write else None
+        reading = seen.spelled if is_timeless and not seen.is_own_write else None
         self._seen.remember(tx, key, reading, seen_at=chat.seen_at)
-
-
-def _hash(seen: MessagesSeen) -> int | None:
-    """Of all that a reading says."""
-    joins = [seen.link, seen.follows, seen.precedes, seen.is_first, seen.begins_anew]
-    text = spelled([seen.messages, seen.is_whole, seen.includes_newest, seen.active_leaf, joins])
-    return hash(text) if text is not None else None
 
 
 def _bare_chat(seen: MessagesSeen) -> ChatsSeen:

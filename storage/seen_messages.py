@@ -35,17 +35,18 @@ class SeenMessages:
         """Whether messages of the chat were read with their newest end, and nothing has forgotten it since."""
         return key in self._chats
 
-    def is_remembered(self, key: Key, reading: int, *, written_after: int) -> bool:
+    def is_remembered(self, key: Key, reading: bytes, *, written_after: int) -> bool:
         """Whether the rows hold just this, and the chat's `seen_at` was written after `written_after`. For use while no unit is under way."""
         chat = self._chats.get(key)
-        return chat is not None and chat.seen_at > written_after and reading in chat.readings
+        return chat is not None and chat.seen_at > written_after and hash(reading) in chat.readings
 
-    def remember(self, tx: Transaction, key: Key, reading: int | None, *, seen_at: int) -> None:
+    def remember(self, tx: Transaction, key: Key, reading: bytes | None, *, seen_at: int) -> None:
         """From the commit on the chat has a baseline, and its rows hold this reading; None: what they hold may depend on the time."""
         if tx.generation != self._generation:
             self._chats.clear()
             self._generation = tx.generation
-        tx.after_commit(lambda: self._remember(key, reading, seen_at))
+        digest = hash(reading) if reading is not None else None
+        tx.after_commit(lambda: self._remember(key, digest, seen_at))
 
     def forget(self, tx: Transaction, key: Key) -> None:
         """Something of the chat or its messages changes."""

@@ -16,8 +16,6 @@ from resolvers.chats import ChatFilter, chats
 from resolvers.context import Context
 from resolvers.live_events import Happened
 from resolvers.messages import MessageQuery, load_messages
-from schema.positions import POSITION_FIELDS, position_fields
-from schema.root import federation_schema, public_schema
 from switchboard.app import engine_of
 from switchboard.settings import Settings
 from tests.fakes import NEWEST_FIRST
@@ -153,8 +151,3 @@ async def test_stream_after_a_page_holds_what_another_answer_showed_and_is_still
     async with an_ear(room, after=position) as ear:
         kinds = [event.event.kind for event in ear.heard if isinstance(event, Happened)]
         assert EventKind.CHAT_UPDATED in kinds
-
-
-def test_every_field_that_gives_a_query_a_position_is_watched() -> None:
-    assert {"eventCursor"} == POSITION_FIELDS
-    assert position_fields(federation_schema) == position_fields(public_schema)
