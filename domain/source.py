@@ -247,7 +247,7 @@ class ChatSource(Protocol):
         """Follow the vendor's own stream: of one chat where `capabilities.stream` is CHAT, of the whole source (None) where it is SOURCE.
 
         The first notice is `StreamOpened`. It ends when the vendor closes the stream and raises `UpstreamError` when it breaks; who
-        watches opens it again. Frames that cannot be understood are counted and left out.
+        watches opens it again. Raises `NotFound` for a chat that is not there. Frames that cannot be understood are counted and left out.
         """
 
     # Writing: each answers with the chat as it is afterwards

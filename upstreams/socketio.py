@@ -20,7 +20,6 @@ from typing import Any
 
 import orjson
 
-from domain.errors import UpstreamRejected
 from upstreams.client import UpstreamClient
 from upstreams.failures import Failures
 from upstreams.json_reading import loads
@@ -108,7 +107,7 @@ class SocketIO:
             if answer[:2] == "44":
                 said = _json(answer[2:])
                 words = said.get("message") if isinstance(said, dict) else said
-                raise self._refused(redact.quote(words) if isinstance(words, str) else "")
+                raise self._failures.rejected(self._request, redact.quote(words) if isinstance(words, str) else "")
             await self._take(answer)
 
     async def emit(self, name: str, data: Any) -> None:
@@ -186,9 +185,6 @@ class SocketIO:
         return (
             Ended() if closed.code in _GOOD_BYES else self._failures.closed(self._request, closed.code, closed.reason)
         )
-
-    def _refused(self, words: str) -> UpstreamRejected:
-        return self._failures.rejected(self._request, words)
 
 
 def packet_of(text: str) -> Event | _Ack | None:

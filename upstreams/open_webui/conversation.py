@@ -35,52 +35,55 @@ class Conversation:
         self._prefix = options.path_prefix
 
     async def send(self, new: NewMessage) -> AsyncIterator[Progress]:
-        """Append the message; a user's one is answered in the background, and the answer read as it grows."""
+        """Append the message; a user's one is answered in the background, and the answer heard or read as it grows."""
         refuse_attachments(new.attachments, ("attachments",))
-        full = await self._reader.chat(new.chat_id)
-        if new.parent_id is not None and new.parent_id not in full.messages:
-            raise NotFound(
-                "The message to follow is not in the chat (any more). Read the messages again, or leave `parentId` out.",
-                missing_id=new.parent_id,
-                path=("parentId",),
-            )
-        if not new.wants_reply or new.role is not MessageRole.USER:
-            yield Progress(await self._append(new))
-            return
-        path = branch_path(full.messages, new.parent_id, full.tree.active_leaf) if new.parent_id else []
-        model = model_for(full.chat, path, new.model)
-        turn = entry(
-            new.id, new.parent_id, "user", new.text, now_seconds=self._now_seconds(), model=model, metadata=new.metadata
-        )
-        async with aclosing(self._answered(new.chat_id, turn, new.reply_id, model)) as steps:
-            async for progress in steps:
-                yield progress
+        is_answered = new.wants_reply and new.role is MessageRole.USER
+        async with self._ears.on(new.chat_id if is_answered else None) as ear:  # it opens while the chat is read
+            full = await self._reader.chat(new.chat_id)
+            if new.parent_id is not None and new.parent_id not in full.messages:
+                raise NotFound(
+                    "The message to follow is not in the chat (any more). Read the messages again, or leave `parentId` out.",
+                    missing_id=new.parent_id,
+                    path=("parentId",),
+                )
+            if not is_answered:
+                yield Progress(await self._append(new))
+                return
+            path = branch_path(full.messages, new.parent_id, full.tree.active_leaf) if new.parent_id else []
+            model = model_for(full.chat, path, new.model)
+            now = self._now_seconds()
+            turn = entry(new.id, new.parent_id, "user", new.text, now_seconds=now, model=model, metadata=new.metadata)
+            async with aclosing(self._answered(new.chat_id, turn, new.reply_id, model, ear)) as steps:
+                async for progress in steps:
+                    yield progress
 
     async def regenerate(
         self, chat_id: str, message_id: str, *, reply_id: str, model: str | None
     ) -> AsyncIterator[Progress]:
         """Let the same question be answered again."""
-        full = await self._reader.chat(chat_id)
-        reply = _existing(full, message_id)
-        question = full.messages.get(reply.parent_id or "")
-        if reply.role is not MessageRole.ASSISTANT or question is None or question.role is not MessageRole.USER:
-            raise InvalidArgument(
-                "Only an assistant's answer to a user's message can be made again. Name one.",
-                path=("messageId",),
-            )
-        chosen = model_for(full.chat, [reply], model or reply.model)
-        turn = entry(
-            question.native_id, question.parent_id, "user", question.text, now_seconds=self._now_seconds(), model=chosen
-        )
-        async with aclosing(self._answered(chat_id, turn, reply_id, chosen)) as steps:
-            async for progress in steps:
-                yield progress
+        async with self._ears.on(chat_id) as ear:
+            full = await self._reader.chat(chat_id)
+            reply = _existing(full, message_id)
+            question = full.messages.get(reply.parent_id or "")
+            if reply.role is not MessageRole.ASSISTANT or question is None or question.role is not MessageRole.USER:
+                raise InvalidArgument(
+                    "Only an assistant's answer to a user's message can be made again. Name one.",
+                    path=("messageId",),
+                )
+            chosen, now = model_for(full.chat, [reply], model or reply.model), self._now_seconds()
+            turn = entry(question.native_id, question.parent_id, "user", question.text, now_seconds=now, model=chosen)
+            async with aclosing(self._answered(chat_id, turn, reply_id, chosen, ear)) as steps:
+                async for progress in steps:
+                    yield progress
 
     async def follow(self, chat_id: str, message_id: str) -> AsyncIterator[Message]:
         """Go on reading a reply until it is final."""
         async with self._ears.on(chat_id) as ear:
-            async for known in self._follower(chat_id, self._options.reply_timeout_seconds, ear).follow(message_id):
-                yield known[message_id]
+            await ear.ready()
+            follower = self._follower(chat_id, self._options.reply_timeout_seconds, ear)
+            async with aclosing(follower.follow(message_id)) as readings:
+                async for known in readings:
+                    yield known[message_id]
 
     async def stop(self, chat_id: str, message_id: str) -> Message | None:
         """Stop what runs in the chat, and wait until the reply says so."""
@@ -124,7 +127,7 @@ class Conversation:
         return _existing(self._reader.full(await self._access.send(request)), new.id)
 
     async def _answered(
-        self, chat_id: str, turn: dict[str, Any], reply_id: str, model: str
+        self, chat_id: str, turn: dict[str, Any], reply_id: str, model: str, ear: Ear
     ) -> AsyncGenerator[Progress, None]:
         body = requests.completion_body(
             chat_id=chat_id,
@@ -135,10 +138,12 @@ class Conversation:
             session_id=f"switchboard-{reply_id}",
             prompt=[{"role": "user", "content": turn["content"]}],
         )
-        async with self._ears.on(chat_id) as ear:  # before anything is said, so that no word is missed
-            await self._reader.ask(requests.complete(body), accepted)
-            with after_a_write():
-                async for known in self._follower(chat_id, self._options.reply_timeout_seconds, ear).follow(reply_id):
+        await ear.ready()
+        await self._reader.ask(requests.complete(body), accepted)
+        follower = self._follower(chat_id, self._options.reply_timeout_seconds, ear)
+        with after_a_write():
+            async with aclosing(follower.follow(reply_id)) as readings:
+                async for known in readings:
                     yield Progress(known.get(turn["id"]), known[reply_id])
 
     def _follower(self, chat_id: str, timeout_seconds: float, ear: Ear) -> Follower:

@@ -1,7 +1,7 @@
 """What a follower of one reply hears of it: from the source's stream where that is open or can be opened, else nothing."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
@@ -22,6 +22,9 @@ class Ear(Protocol):
     def is_open(self) -> bool:
         """Whether something can be heard."""
 
+    async def ready(self) -> None:
+        """Wait until it is open, or known to stay closed: what is said before that may be missed."""
+
     async def next(self, *, within_seconds: float) -> Notice | None:
         """What is told about the chat next; None when there is nothing for so long."""
 
@@ -34,6 +37,9 @@ class DeafEar:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
 
+    async def ready(self) -> None:
+        """It is what it is."""
+
     async def next(self, *, within_seconds: float) -> Notice | None:
         """Nothing, after so long."""
         await self._clock.sleep(within_seconds)
@@ -43,11 +49,22 @@ class DeafEar:
 class OpenEar:
     """Hears what the stream tells about one chat, until the stream ends: from then on nothing."""
 
-    def __init__(self, listener: Listener, chat_id: str, clock: Clock) -> None:
+    def __init__(self, listener: Listener, chat_id: str, clock: Clock, *, give_up: Callable[[], None]) -> None:
         self._listener = listener
         self._chat_id = chat_id
         self._clock = clock
-        self.is_open = True
+        self._give_up = give_up
+        self.is_open = False
+
+    async def ready(self) -> None:
+        """Wait for the first notice, which says that the stream is open."""
+        try:
+            async with asyncio.timeout(_OPEN_SECONDS):
+                self.is_open = await self._listener.next() is not None
+        except (GatewayError, TimeoutError):
+            self.is_open = False
+        if not self.is_open:
+            self._give_up()
 
     async def next(self, *, within_seconds: float) -> Notice | None:
         """What is told about the chat next."""
@@ -92,21 +109,13 @@ class Ears:
         self._given_up_until = 0.0
 
     @asynccontextmanager
-    async def on(self, chat_id: str) -> AsyncIterator[Ear]:
-        """Listen for a chat until the block ends; a deaf ear where nothing can be heard."""
-        if self._live is None or self._clock.monotonic() < self._given_up_until:
+    async def on(self, chat_id: str | None) -> AsyncIterator[Ear]:
+        """Begin to listen for a chat, until the block ends: see `Ear.ready`. None, or nothing that can be heard: a deaf ear."""
+        if chat_id is None or self._live is None or self._clock.monotonic() < self._given_up_until:
             yield DeafEar(self._clock)
             return
         async with self._live.listening() as listener:
-            if await self._is_open(listener):
-                yield OpenEar(listener, chat_id, self._clock)
-                return
-        self._given_up_until = self._clock.monotonic() + _GIVEN_UP_SECONDS
-        yield DeafEar(self._clock)
+            yield OpenEar(listener, chat_id, self._clock, give_up=self._give_up)
 
-    async def _is_open(self, listener: Listener) -> bool:
-        try:
-            async with asyncio.timeout(_OPEN_SECONDS):
-                return await listener.next() is not None
-        except (GatewayError, TimeoutError):
-            return False
+    def _give_up(self) -> None:
+        self._given_up_until = self._clock.monotonic() + _GIVEN_UP_SECONDS

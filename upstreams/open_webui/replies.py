@@ -11,12 +11,14 @@ A reply that stays silent is looked for among the chat's tasks: when there is no
 any more, for example because the server was started anew, and it is FAILED.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import math
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import replace
 
 from domain.errors import NotFound, UpstreamError, UpstreamTimeout
 from domain.records import Message, MessageState, Source
-from domain.source import ReplyGrew
+from domain.source import ChatTouched, ReplyGrew
 from upstreams.clock import Clock
 from upstreams.open_webui.ears import Ear
 from upstreams.open_webui.reading import FullChat
@@ -47,55 +49,61 @@ class Follower:
         self._is_running = is_running
         self._ear = ear
         self._is_told = False
+        self._last: Message | None = None
+        self._pause = _FIRST_PAUSE_SECONDS
         self._longest_pause = longest_pause_seconds
         self._deadline = clock.monotonic() + timeout_seconds
         self._changed_at = clock.monotonic()
         self._is_abandoned = False
 
-    async def follow(self, reply_id: str) -> AsyncIterator[dict[str, Message]]:
+    async def follow(self, reply_id: str) -> AsyncGenerator[dict[str, Message], None]:
         """All messages of the chat, each time the reply has changed; the last time it is final."""
-        last: Message | None = None
-        pause = _FIRST_PAUSE_SECONDS
-        async for known in self._readings(reply_id):
-            reply = known[reply_id]
-            if not reply.state.is_final:
-                reply = replace(reply, state=MessageState.FAILED) if self._is_abandoned else _no_shorter(reply, last)
-            if reply != last:
-                last, pause = reply, _FIRST_PAUSE_SECONDS
-                self._changed_at = self._clock.monotonic()
-                yield {**known, reply_id: reply}
-            if reply.state.is_final:
-                return
-            await self._look_for_task()
-            self._check_deadline()
-            async for words in self._words(reply, pause):
-                last = replace(reply, text=words)
-                yield {**known, reply_id: last}
-            pause = min(pause * 1.5, max(self._longest_pause, _FIRST_PAUSE_SECONDS))
+        async with aclosing(self._readings(reply_id)) as readings:
+            async for known in readings:
+                before, reply = self._last, self._taken(known[reply_id])
+                if reply != before:
+                    yield {**known, reply_id: reply}
+                if reply.state.is_final:
+                    return
+                await self._look_for_task()
+                self._check_deadline()
+                async with aclosing(self._growths(reply)) as growths:
+                    async for grown in growths:
+                        yield {**known, reply_id: grown}
 
-    async def _words(self, reply: Message, pause: float) -> AsyncIterator[str]:
-        """All words so far, each time that the stream tells more of them, until it is time to read again."""
-        said = reply.text
-        is_told = self._is_told or (self._ear.is_open and not said)
-        left = _TOLD_PAUSE_SECONDS if is_told else pause
-        until = self._clock.monotonic() + left
-        while left > 0:
-            notice = await self._ear.next(within_seconds=left)
-            left = until - self._clock.monotonic()
+    def _taken(self, reply: Message) -> Message:
+        """What a reading says, in the light of what is known; it is the last thing that is known of the reply."""
+        if not reply.state.is_final:
+            reply = replace(reply, state=MessageState.FAILED) if self._is_abandoned else _no_shorter(reply, self._last)
+        if reply != self._last:
+            self._changed_at, self._pause = self._clock.monotonic(), _FIRST_PAUSE_SECONDS
+        self._last = reply
+        return reply
+
+    async def _growths(self, reply: Message) -> AsyncGenerator[Message, None]:
+        """The reply with all words so far, each time that the stream tells more of them, until it is time to read again."""
+        is_told = self._ear.is_open and (self._is_told or not reply.text)
+        begun = self._clock.monotonic()
+        wait = _TOLD_PAUSE_SECONDS if is_told else self._pause
+        self._pause = min(self._pause * 1.5, max(self._longest_pause, _FIRST_PAUSE_SECONDS))
+        until, touched_until = begun + wait, math.inf
+        while wait > 0:
+            notice = await self._ear.next(within_seconds=wait)
             self._is_told = self._is_told and self._ear.is_open
-            if not isinstance(notice, ReplyGrew):
+            if notice is None:
                 return
-            words = notice.reply.text
-            if notice.reply.native_id != reply.native_id or said.startswith(words):
-                continue
-            said, self._is_told = words, True
-            self._changed_at = self._clock.monotonic()
-            left = _TOLD_PAUSE_SECONDS
-            until = self._changed_at + left
-            yield words
-            self._check_deadline()
+            if isinstance(notice, ChatTouched):
+                # Not at once: a server that touches again and again is not read faster for it.
+                touched_until = begun + _FIRST_PAUSE_SECONDS
+            elif isinstance(notice, ReplyGrew) and _is_more(notice.reply, reply):
+                reply = self._last = replace(reply, text=notice.reply.text)
+                self._is_told, self._changed_at = True, self._clock.monotonic()
+                until = self._changed_at + _TOLD_PAUSE_SECONDS
+                yield reply
+                self._check_deadline()
+            wait = min(until, touched_until) - self._clock.monotonic()
 
-    async def _readings(self, reply_id: str) -> AsyncIterator[dict[str, Message]]:
+    async def _readings(self, reply_id: str) -> AsyncGenerator[dict[str, Message], None]:
         """Readings that show the reply. A few that fail or do not show it yet are borne."""
         misses = 0
         while True:
@@ -133,6 +141,11 @@ class Follower:
                 source_id=self._source.id,
                 operation="follow_reply",
             )
+
+
+def _is_more(told: Message, known: Message) -> bool:
+    """Whether the stream says more of the reply, or something else, than is known of it."""
+    return told.native_id == known.native_id and not known.text.startswith(told.text)
 
 
 def _no_shorter(reply: Message, last: Message | None) -> Message:
