@@ -1,7 +1,7 @@
 """A log that can be shared, and receivers of what is told of it, for the tests of broadcasts."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Hashable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,8 +43,9 @@ class Batch:
 class Log:
     """Lines at positions 1, 2, …, and words between them. It is its own source stream, whoever reads it."""
 
-    def __init__(self) -> None:
+    def __init__(self, who: Callable[[Any], Hashable] = lambda context: context["who"]) -> None:
         self.lines: list[Told] = []
+        self._who = who
         self.words: list[Told] = []
         self.readers = 0
         self.fault: Exception | None = None
@@ -52,7 +53,7 @@ class Log:
         self._bells: set[asyncio.Event] = set()
 
     def __aiter__(self) -> AsyncIterator[Any]:
-        raise AssertionError("it is shared, never told alone to the end")
+        raise AssertionError("it is always shared")
 
     @property
     def head(self) -> int:
@@ -78,7 +79,7 @@ class Log:
 
     async def catch_up(self, context: Any, position: int) -> AsyncGenerator[tuple[int, Any], None]:
         for line in list(self.lines[position:]):
-            event = line.own if line.to is not None and line.to == context["who"] else line.event
+            event = line.own if line.to is not None and line.to == self._who(context) else line.event
             await asyncio.sleep(0)
             yield line.position, event
 

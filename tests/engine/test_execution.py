@@ -225,3 +225,43 @@ async def test_closing_before_the_first_event_is_silent() -> None:
     subscription = await subscribe(an_engine(), "subscription { events }", {"events": events("x")})
     await subscription.aclose()
     assert [delivery async for delivery in subscription] == []
+
+
+# What subscriptions have in common
+
+
+async def key(query: str, position: str | None = None, **variables: Any) -> Any:
+    request = OperationRequest(query=query, variables=variables)
+    started = await an_engine(position_argument=position).subscribe(request, {"events": events()})
+    assert isinstance(started, Subscription)
+    return started.execution.key
+
+
+async def test_equal_operations_with_equal_variables_have_equal_keys() -> None:
+    query = "subscription($v: Int) { events(x: $v) }"
+    assert await key(query, v=1, u=2) == await key(query, u=2, v=1)
+    assert await key(query, v=1) != await key(query, v=2)
+    assert await key(query, v=1) != await key(f"{query} ", v=1)
+
+
+async def test_where_a_subscription_begins_is_no_part_of_its_key() -> None:
+    query = "subscription($v: Int) { events(x: $v) }"
+    assert await key(query, "x", v=1) == await key(query, "x", v=2)
+    assert await key(query, "x", v=1, u=1) != await key(query, "x", v=1, u=2)
+    assert await key("subscription { events(x: 1) }") != await key("subscription { events(x: 2) }")
+
+
+@pytest.mark.parametrize(
+    ("query", "depends"), [("subscription { events }", False), ("subscription { other: events }", True)]
+)
+async def test_operation_depends_on_the_viewer_by_its_fields(query: str, depends: bool) -> None:
+    marks = frozenset({("Subscription", "events")}) if depends else frozenset({("Query", "a")})
+    started = await subscribe(an_engine(viewers_own=marks), query, {"events": events()})
+    assert started.execution.is_viewers_own is depends
+
+
+async def test_execution_keeps_no_context_of_whoever_began_it() -> None:
+    started = await subscribe(an_engine(), "subscription { events }", {"events": events("x"), "name": "ann"})
+    assert started.execution._executor.context_value is None
+    assert (await started.execution.response("y", None)).body == {"data": {"events": "y"}}
+    await started.aclose()

@@ -19,7 +19,7 @@ from resolvers.messages import (
 )
 from resolvers.statuses import SourceStatus
 from schema.root import public_schema
-from schema.viewer import VIEWER_DEPENDENT
+from schema.viewer import TOLD_TO_ONE, VIEWER_DEPENDENT
 from tests.builders import a_chat, a_message, a_principal, a_source
 from tests.schema.conftest import Desk
 from tests.schema.contexts import WatchedPrincipal, a_context, know, run
@@ -71,20 +71,20 @@ async def test_the_watch_notices_a_field_that_does() -> None:
 
 
 def test_what_is_marked_exists() -> None:
-    for type_name, field_name in VIEWER_DEPENDENT:
+    for type_name, field_name in VIEWER_DEPENDENT | TOLD_TO_ONE:
         assert field_name in public_schema.type_map[type_name].fields, (type_name, field_name)  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("name", ["viewer", "viewerCan", "viewerRole", "unreadCount"])
+@pytest.mark.parametrize("name", ["viewer", "viewerCan", "viewerRole", "unreadCount", "createChatSchema"])
 def test_a_field_of_that_name_is_marked_on_every_type(name: str) -> None:
     found = {(type_.name, name) for type_ in public_schema.type_map.values() if name in getattr(type_, "fields", {})}
     assert found
-    assert found <= VIEWER_DEPENDENT
+    assert found <= VIEWER_DEPENDENT | TOLD_TO_ONE
 
 
 EVERYTHING_UNMARKED = """query($id: ID!) {
   chats(first: 5) { nodes {
-    title version tags eventCursor raw folder { name } source { key health { state } capabilities { level } createChatSchema }
+    title version tags eventCursor raw folder { name } source { key health { state } capabilities { level }  }
     organization { slug name } lastMessage { text chat { title } } messageCount
     messages(last: 3) { nodes { text parent { text } siblings { id } children { id } raw } status { code } }
   } sources { code } totalCount { value } }

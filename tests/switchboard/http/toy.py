@@ -2,10 +2,10 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 import strawberry
 import uvicorn
@@ -16,6 +16,7 @@ from engine.execution import Engine
 from switchboard.http.direct import DirectWebSocket
 from switchboard.http.endpoint import GraphQLEndpoint
 from switchboard.http.session import Ended, Refused
+from tests.engine.log import Log
 
 
 @dataclass
@@ -30,6 +31,10 @@ class Stage:
     """`wait` answers when this is set."""
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when `wait` or `ticks` was ended from outside."""
+    log: Log = field(default_factory=lambda: Log(lambda context: context.subject))
+    """What `log` shares."""
+    executed: list[str] = field(default_factory=list)
+    """The events of `log` that were executed."""
     mutations: list[str] = field(default_factory=list)
     contexts: list[Any] = field(default_factory=list)
 
@@ -145,6 +150,10 @@ class Subscription:
             yield "x" * first
 
     @strawberry.subscription
+    async def log(self, info: strawberry.Info) -> AsyncGenerator[str, None]:
+        return cast(AsyncGenerator[str, None], info.context.stage.log)
+
+    @strawberry.subscription
     async def refused(self) -> AsyncIterator[str]:
         raise GraphQLError("not for you", extensions={"code": "FORBIDDEN"})
         yield ""
@@ -152,6 +161,15 @@ class Subscription:
 
 schema = strawberry.Schema(Query, Mutation, Subscription)
 graphql_schema = schema._schema
+
+
+def _told(event: str, info: Any) -> str:
+    info.context.stage.executed.append(event)
+    return event
+
+
+assert graphql_schema.subscription_type is not None
+graphql_schema.subscription_type.fields["log"].resolve = _told
 
 
 def format_error(error: GraphQLError, context: Any) -> dict[str, Any]:
@@ -235,13 +253,16 @@ class ToySessions:
 
 
 class ToyAudiences:
-    """Everybody is told the same; nothing of the toy is shared yet."""
+    """Everybody is told the same."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
 
     async def of(self, context: Any, *, is_viewers_own: bool) -> Any:
-        return context.subject if is_viewers_own else None
+        return context.subject if is_viewers_own else "everybody"
 
     def context(self, audience: Any, *, request_id: str) -> Any:
-        return Context(request_id, Stage(), str(audience))
+        return Context(request_id, self._stage, str(audience))
 
     async def epoch(self, context: Any) -> int:
         return 0
@@ -276,7 +297,7 @@ async def serve(
     """Serve the toy schema with uvicorn as the gateway is served. Afterwards no task of it may remain."""
     sessions = sessions or ToySessions()
     engine = engine or Engine(graphql_schema, format_error=format_error)
-    broadcasts = Broadcasts(ToyAudiences())
+    broadcasts = Broadcasts(ToyAudiences(sessions.stage))
     endpoint = GraphQLEndpoint(engine, sessions, broadcasts=broadcasts, **options)
     config = uvicorn.Config(
         endpoint,  # type: ignore[arg-type]
