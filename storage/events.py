@@ -16,6 +16,9 @@ from storage.database import Database, Reader, Row, Transaction
 OnCommit = Callable[[int, int], None]
 """(organization id, newest committed position)."""
 
+_AT_ONCE = 2000
+"""Lines that are forgotten in one transaction: a few milliseconds."""
+
 _EVENT = "organization_id, seq, kind, source_id, chat_id, native_id, revision, occurred_at, detail"
 
 
@@ -109,15 +112,26 @@ class Events:
         row = await reader.fetch_one(sql, {"organization_id": organization_id, "kind": kind, "source_id": source_id})
         return _event(row) if row is not None else None
 
-    async def forget_before(self, tx: Transaction, organization_id: int, moment: datetime) -> None:
-        """Drop the lines that are older; positions go on counting."""
+    async def forget_before(
+        self, tx: Transaction, organization_id: int, moment: datetime, limit: int = _AT_ONCE
+    ) -> bool:
+        """Drop the lines that are older, at most `limit` of them, because all other writers wait meanwhile; whether more are left.
+
+        Positions go on counting.
+        """
         # Times within a log may stand a little out of order, positions never: drop a beginning, not single lines.
         sql = (
-            "DELETE FROM event WHERE organization_id = :organization_id AND seq < coalesce("
-            "(SELECT min(seq) FROM event WHERE organization_id = :organization_id AND occurred_at >= :moment), "
-            "(SELECT head + 1 FROM organization_stream WHERE organization_id = :organization_id))"
+            "SELECT min(seq), coalesce((SELECT min(seq) FROM event WHERE organization_id = :organization_id "
+            "AND occurred_at >= :moment), max(seq) + 1) FROM event WHERE organization_id = :organization_id"
         )
-        await tx.execute(sql, {"organization_id": organization_id, "moment": micros(moment)})
+        row = await tx.fetch_one(sql, {"organization_id": organization_id, "moment": micros(moment)})
+        if row is None or row[0] is None:
+            return False
+        oldest, kept = int(row[0]), int(row[1])
+        until = min(kept, oldest + limit)
+        sql = "DELETE FROM event WHERE organization_id = :organization_id AND seq < :until"
+        await tx.execute(sql, {"organization_id": organization_id, "until": until})
+        return until < kept
 
     async def _number(self, tx: Transaction) -> None:
         lines: list[Event] = tx.kept[self]

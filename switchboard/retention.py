@@ -29,12 +29,17 @@ async def _forget_of(gateway: Gateway, settings: Settings, organization: Organiz
         source.id for source in await store.sources.of(organization.id) if _is_the_source_itself(gateway, source.vendor)
     ]
 
+    async def forget_events(tx: Transaction) -> bool:
+        before = now - timedelta(days=settings.events.retention_days)
+        return await store.events.forget_before(tx, organization.id, before)
+
     async def unit(tx: Transaction) -> None:
-        await store.events.forget_before(tx, organization.id, now - timedelta(days=settings.events.retention_days))
         await store.intents.forget_before(tx, organization.id, now - KEPT)
         unseen = now - timedelta(days=settings.mirror.retention_days)
         await store.chats.forget_unseen(tx, organization.id, unseen, keep)
 
+    while await store.database.write(forget_events):
+        continue  # others write in between
     await store.database.write(unit)
 
 

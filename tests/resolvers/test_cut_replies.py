@@ -24,7 +24,8 @@ def growing(rewrites: bool) -> list[str]:
     """The text of a reply, step by step: one code point or a few at a time, so that nothing that belongs together comes together."""
     chance = random.Random(5)
     whole = " ".join(hard_words(120))
-    steps, text, at = [], "", 0
+    steps: list[str] = []
+    text, at = "", 0
     while len(steps) < DELTAS:
         more = chance.randrange(1, 4)
         text, at = text + whole[at : at + more], at + more
