@@ -40,14 +40,20 @@ class Gateway:
 
 
 @contextmanager
-def running_gateway(seconds: float = 60) -> Iterator[Gateway]:
-    """Start the demo and wait until it answers; it and its simulators are gone afterwards."""
+def running_gateway(seconds: float = 180, *, life: str | None = None) -> Iterator[Gateway]:
+    """Start the demo and wait until it answers; it and its simulators are gone afterwards.
+
+    Nobody writes but the test, unless `life` says about how often others do, in seconds.
+    """
     with tempfile.TemporaryDirectory(prefix="switchboard-") as folder:
         state = Path(folder) / ".switchboard"
         # A file, not a pipe: nobody reads a pipe while the tests run, and a full one stops who writes.
         output = (Path(folder) / "output.log").open("wb")
         process = subprocess.Popen(
-            [sys.executable, "-m", "switchboard", "demo", "--port", str(a_free_port())],
+            [
+                *(sys.executable, "-m", "switchboard", "demo", "--port", str(a_free_port())),
+                *(["--life", life] if life is not None else ["--quiet"]),
+            ],
             cwd=folder,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdin=subprocess.DEVNULL,

@@ -80,6 +80,22 @@ class Splox:
         self._streams.show_message(message)
         return {"chat_id": chat.id, "message_id": message.id}
 
+    def rooms(self) -> dict[str, int]:
+        store = self.store
+        return {
+            chat.id: len(store.threads[chat.id].messages)
+            for chat in store.chats.values()
+            if chat.user_id == OWNER.user_id
+        }
+
+    def begin(self, title: str) -> str:
+        return self.store.add_chat(OWNER, title, "api", ASSISTANT.workflow_id, None).id
+
+    def end(self, chat_id: str) -> None:
+        """The history first, as the vendor's own application does it."""
+        if self.store.chats.pop(chat_id, None) is not None:
+            self.store.threads[chat_id].messages.clear()
+
     async def close(self) -> None:
         await self._runs.close()
 
