@@ -40,10 +40,10 @@ class Gateway:
 
 
 @contextmanager
-def running_gateway(seconds: float = 180, *, life: str | None = None) -> Iterator[Gateway]:
+def running_gateway(seconds: float = 180, *, life: str = "4", quiet: bool = True) -> Iterator[Gateway]:
     """Start the demo and wait until it answers; it and its simulators are gone afterwards.
 
-    Nobody writes but the test, unless `life` says about how often others do, in seconds.
+    Nobody writes but the test, unless it is not `quiet`: then others do about every `life` seconds.
     """
     with tempfile.TemporaryDirectory(prefix="switchboard-") as folder:
         state = Path(folder) / ".switchboard"
@@ -52,7 +52,8 @@ def running_gateway(seconds: float = 180, *, life: str | None = None) -> Iterato
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "switchboard", "demo", "--port", str(a_free_port())),
-                *(["--life", life] if life is not None else ["--quiet"]),
+                *("--life", life),
+                *(["--quiet"] if quiet else []),
             ],
             cwd=folder,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
