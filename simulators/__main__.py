@@ -14,6 +14,7 @@ from contextlib import AsyncExitStack
 
 from simulators import chatlogger, kodey, lexicon, open_webui, splox
 from simulators.control import Control
+from simulators.life import RoomsOf, live
 from simulators.serving import serve
 
 _DEMO_REPLY_MS = 400.0
@@ -64,6 +65,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--reply-ms", type=float, default=_DEMO_REPLY_MS, help="how long an agent takes before it answers (default 400)"
     )
+    parser.add_argument(
+        "--life", type=float, metavar="SECONDS", help="let a message appear at each of them, about as often as this"
+    )
     parser.add_argument("--watch-stdin", action="store_true", help="end when the standard input is closed")
     return parser
 
@@ -87,6 +91,9 @@ async def run(arguments: argparse.Namespace) -> None:
         for vendor, port in arguments.places:
             app = VENDORS[vendor](arguments.seed, arguments.reply_ms)
             urls[vendor] = await stack.enter_async_context(serve(app, host=arguments.host, port=port))
+            if arguments.life is not None:
+                living = asyncio.create_task(live(RoomsOf(app.simulator), vendor, arguments.life))
+                stack.callback(living.cancel)
         print("ready", json.dumps(urls), flush=True)  # noqa: T201  the parent waits for this line
         await ended.wait()
     if watching is not None:

@@ -59,6 +59,18 @@ class Simulator(Protocol):
         """Let a message appear; answers `chat_id` and `message_id`. Raises EmitError."""
         ...
 
+    def rooms(self) -> dict[str, int]:
+        """The chats that the account of the demo's credentials is shown, and may write into, each with how many messages it has."""
+        ...
+
+    def begin(self, title: str) -> str:
+        """That account begins a chat; its id."""
+        ...
+
+    def end(self, chat_id: str) -> None:
+        """That account deletes a chat. Raises EmitError where the vendor would refuse."""
+        ...
+
     async def close(self) -> None:
         """End whatever runs in the background."""
         ...

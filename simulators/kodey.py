@@ -147,6 +147,16 @@ class Kodey:
         message = self.append(chat, role or "assistant", text or "A message from elsewhere.")
         return {"chat_id": chat.id, "message_id": message.id}
 
+    def rooms(self) -> dict[str, int]:
+        return {chat.id: len(chat.messages) for chat in self.chats.values() if chat.team == TEAM}
+
+    def begin(self, title: str) -> str:
+        """Chats have no titles."""
+        return self.create(TEAM, SEEDED_AGENTS[0], SEEDED_USERS[0], {}).id
+
+    def end(self, chat_id: str) -> None:
+        self.chats.pop(chat_id, None)
+
     async def close(self) -> None:
         """Nothing runs in the background: a reply belongs to its request."""
 

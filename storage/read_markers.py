@@ -1,4 +1,12 @@
-"""Up to where each principal has read each chat."""
+"""Up to where each principal has read each chat.
+
+    no marker ──mark──▶ at a message ──mark what stands behind it──▶ at that message
+         ▲                   │  ╰─ mark what stands before it ─▶ stays, unless it was asked to move back
+         ╰─the chat is deleted─╯
+
+Each move is one line of the log, told to the principal alone. The count of what is unread follows from marker and path when it is
+asked for; there is no counter that could go wrong.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,5 +1,7 @@
 """`make run`: the gateway with a simulator for every vendor there is, some chats in each, and one address to open.
 
+Unless it is told to be quiet, other people write into these chats every few seconds, as other clients of the vendors would.
+
 Everything is on loopback. State is under `.switchboard/`: the store is made anew at each start, because the simulators forget too;
 the secret is kept. When all of it answers, `.switchboard/demo.json` tells how to reach it.
 """
@@ -17,9 +19,12 @@ from pathlib import Path
 import uvicorn
 from rich.console import Console
 
+from resolvers.context import Gateway
 from simulators.keys import KEYS, OPTIONS, PATHS
+from simulators.life import live
 from switchboard.app import Application
 from switchboard.demo_data import Demo, fill_store
+from switchboard.demo_life import local_rooms
 from switchboard.keys import kept_secret
 from switchboard.serving import server_config
 from switchboard.settings import Settings, SourceSettings
@@ -35,18 +40,21 @@ class DemoError(Exception):
     """The demo cannot start; the sentence says what to do."""
 
 
-def run(port: int = 4000) -> None:
-    """Start everything, until Ctrl-C. Raises `DemoError`."""
+def run(port: int = 4000, *, life_seconds: float | None = None) -> None:
+    """Start everything, until Ctrl-C. `life_seconds`: about how often a message appears by itself at each source; None: never.
+
+    Raises `DemoError`.
+    """
     STATE.mkdir(mode=0o700, exist_ok=True)
-    asyncio.run(_run(port))
+    asyncio.run(_run(port, life_seconds))
 
 
-async def _run(port: int) -> None:
+async def _run(port: int, life_seconds: float | None) -> None:
     ports = free_block(port, 1 + len(VENDORS))
-    simulators = await _start_simulators(ports[1:])
+    simulators = await _start_simulators(ports[1:], life_seconds)
     try:
         demo = await _prepare(ports)
-        await _serve(demo, ports[0])
+        await _serve(demo, ports[0], life_seconds)
     finally:
         await _stop(simulators)
         (STATE / "demo.json").unlink(missing_ok=True)
@@ -71,7 +79,7 @@ def _is_free(port: int) -> bool:
     return True
 
 
-async def _start_simulators(ports: Sequence[int]) -> asyncio.subprocess.Process:
+async def _start_simulators(ports: Sequence[int], life_seconds: float | None) -> asyncio.subprocess.Process:
     """A process of their own, which ends when its standard input closes: also when this one is killed."""
     places = [f"{vendor}:{port}" for vendor, port in zip(VENDORS, ports, strict=True)]
     process = await asyncio.create_subprocess_exec(
@@ -82,6 +90,7 @@ async def _start_simulators(ports: Sequence[int]) -> asyncio.subprocess.Process:
         "--host",
         HOST,
         "--watch-stdin",
+        *(["--life", str(life_seconds)] if life_seconds is not None else []),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         start_new_session=True,  # Ctrl-C is for the gateway, which ends them last
@@ -129,18 +138,35 @@ async def _prepare(ports: Sequence[int]) -> Demo:
     return await fill_store(settings)
 
 
-async def _serve(demo: Demo, port: int) -> None:
+async def _serve(demo: Demo, port: int, life_seconds: float | None) -> None:
     application = Application(demo.settings, demo_key=lambda: demo.api_key)
-    server = _Server(server_config(application, demo.settings), lambda: _announce(demo, port))
-    await server.serve()
+    living: list[asyncio.Task[None]] = []
+
+    def ready() -> None:
+        _announce(demo, port)
+        if life_seconds is not None and application.gateway is not None:
+            living.append(asyncio.create_task(_live(application.gateway, demo.organization, life_seconds)))
+
+    await _Server(server_config(application, demo.settings), ready, lambda: _end(living)).serve()
+
+
+async def _live(gateway: Gateway, organization: str, seconds: float) -> None:
+    if (rooms := await local_rooms(gateway, organization)) is not None:
+        await live(rooms, "local", seconds)
+
+
+def _end(living: Sequence[asyncio.Task[None]]) -> None:
+    for task in living:
+        task.cancel()
 
 
 class _Server(uvicorn.Server):
-    """Tells when it answers, and ends quietly on a signal."""
+    """Tells when it answers and when it is about to end, and ends quietly on a signal."""
 
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None], on_end: Callable[[], None]) -> None:
         super().__init__(config)
         self._on_ready = on_ready
+        self._on_end = on_end
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -157,6 +183,10 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started and not self.should_exit:
             self._on_ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._on_end()
+        await super().shutdown(sockets)
 
 
 def _announce(demo: Demo, port: int) -> None:

@@ -40,14 +40,21 @@ class Gateway:
 
 
 @contextmanager
-def running_gateway(seconds: float = 60) -> Iterator[Gateway]:
-    """Start the demo and wait until it answers; it and its simulators are gone afterwards."""
+def running_gateway(seconds: float = 180, *, life: str = "4", quiet: bool = True) -> Iterator[Gateway]:
+    """Start the demo and wait until it answers; it and its simulators are gone afterwards.
+
+    Nobody writes but the test, unless it is not `quiet`: then others do about every `life` seconds.
+    """
     with tempfile.TemporaryDirectory(prefix="switchboard-") as folder:
         state = Path(folder) / ".switchboard"
         # A file, not a pipe: nobody reads a pipe while the tests run, and a full one stops who writes.
         output = (Path(folder) / "output.log").open("wb")
         process = subprocess.Popen(
-            [sys.executable, "-m", "switchboard", "demo", "--port", str(a_free_port())],
+            [
+                *(sys.executable, "-m", "switchboard", "demo", "--port", str(a_free_port())),
+                *("--life", life),
+                *(["--quiet"] if quiet else []),
+            ],
             cwd=folder,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdin=subprocess.DEVNULL,

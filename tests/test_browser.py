@@ -177,6 +177,25 @@ def test_first_tab_lists_chats_with_the_key_of_the_demo(browser: Watched, gatewa
     assert browser.complaints == []
 
 
+def test_first_tab_shows_life_without_anybody_writing(browser: Watched) -> None:
+    """What a newcomer does: runs the query, then the subscription, and looks."""
+    with running_gateway(life="0.5", quiet=False) as lively:
+        page = open_graphiql(browser, lively)
+        page.locator("button[aria-label^='Execute']").click()
+        page.get_by_role("menuitem", name="Chats", exact=True).click()
+        expect_response(page, '"chats"')
+        browser.shoot(page, "lively-query")
+        page.locator("button[aria-label^='Execute']").click()
+        page.get_by_role("menuitem", name="NewMessages", exact=True).click()
+        for text in ('"role":"USER"', '"role":"ASSISTANT"'):
+            browser.wait_for_frame(page, text)
+        expect_response(page, '"messageAdded"')
+        first = response_of(page)
+        expect(page.locator(".result-window .view-lines")).not_to_have_text(shown(first))
+        browser.shoot(page, "lively-subscription")
+        assert browser.complaints == []
+
+
 def test_documentation_is_readable(browser: Watched, gateway: Gateway) -> None:
     page = open_graphiql(browser, gateway)
     page.get_by_role("button", name=re.compile("Documentation")).click()

@@ -40,11 +40,19 @@ def npm() -> str:
 
 @pytest.fixture(scope="module")
 def built(npm: str) -> Path:
-    """What `tsc --strict` made of the generated types and of the tests that use them."""
+    """What `tsc --strict` made of the generated types, of the example in the documentation, and of the tests that use them."""
     for script in ("codegen", "compile"):
         done = run(npm, "run", "--silent", script)
         assert done.returncode == 0, f"npm run {script} failed:\n{done.stdout}\n{done.stderr}"
+        if script == "codegen":
+            (FRONTEND / "generated" / "documentation.ts").write_text(documented_example())
     return FRONTEND / "build"
+
+
+def documented_example() -> str:
+    """The one block of TypeScript in docs/live.md."""
+    (example,) = re.findall(r"^```ts\n(.*?)^```", (ROOT / "docs" / "live.md").read_text(), re.MULTILINE | re.DOTALL)
+    return str(example)
 
 
 def run(
@@ -102,7 +110,7 @@ def test_scalar_that_nobody_mapped_stops_the_generator(npm: str, tmp_path: Path)
     assert "Unknown scalar type Money" in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("client", ["apollo", "urql", "graphql-ws", "graphql-sse"])
+@pytest.mark.parametrize("client", ["apollo", "urql", "graphql-ws", "graphql-sse", "documentation"])
 def test_client_of_front_ends_works(built: Path, gateway: Gateway, client: str) -> None:
     done = run(
         "node",

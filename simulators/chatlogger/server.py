@@ -90,6 +90,18 @@ class ChatLogger:
             raise EmitError(f"there is no chat {chat_id!r}")
         return found[0]
 
+    def rooms(self) -> dict[str, int]:
+        return {str(chat.id): len(chat.messages) for chat in self.store.chats_of(ORGANIZATION)}
+
+    def begin(self, title: str) -> str:
+        return str(self.store.add_chat(ORGANIZATION, _SEEDED_USERS[0], title, [], {}).id)
+
+    def end(self, chat_id: str) -> None:
+        chat = self._chat_to_emit_into(chat_id)
+        if chat.messages and self.switches.delete_fails:
+            raise EmitError("this server does not delete chats with messages")
+        del self.store.chats[chat.id]
+
     async def close(self) -> None:
         """Nothing runs in the background."""
 

@@ -86,6 +86,21 @@ class Lexicon:
             raise EmitError(f"there is no chat {chat_id!r}")
         return self.store.chats[chat_id]
 
+    def rooms(self) -> dict[str, int]:
+        return {
+            chat.id: len(chat.messages)
+            for chat in self.store.chats.values()
+            if chat.tenant == TENANT and chat.user in SEEDED_USERS and chat.status == "active"
+        }
+
+    def begin(self, title: str) -> str:
+        return self.store.add_chat(TENANT, SEEDED_USERS[0], title, {}).id
+
+    def end(self, chat_id: str) -> None:
+        if self.store.is_in_use(chat_id):
+            raise EmitError(f"a socket is open to {chat_id}")
+        self.store.chats.pop(chat_id, None)
+
     async def close(self) -> None:
         await self._replies.close()
 

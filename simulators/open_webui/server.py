@@ -172,6 +172,20 @@ class OpenWebUI:
             raise EmitError(f"there is no chat {chat_id!r}")
         return self.store.chats[chat_id]
 
+    def rooms(self) -> dict[str, int]:
+        return {
+            chat.id: len(tree.messages_of(chat.body))
+            for chat in self.store.chats_of(self.users[0].id)
+            if not chat.archived
+        }
+
+    def begin(self, title: str) -> str:
+        return self.store.add_chat(self.users[0], {"title": title}).id
+
+    def end(self, chat_id: str) -> None:
+        if chat_id in self.store.chats:
+            self.store.remove_chat(self.store.chats[chat_id])
+
     async def close(self) -> None:
         await self._completions.close()
         for task in self._telling:

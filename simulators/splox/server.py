@@ -49,6 +49,22 @@ class Splox:
         if seed:
             seeding.fill(self.store)
 
+    def rooms(self) -> dict[str, int]:
+        store = self.store
+        return {
+            chat.id: len(store.threads[chat.id].messages)
+            for chat in store.chats.values()
+            if chat.user_id == OWNER.user_id
+        }
+
+    def begin(self, title: str) -> str:
+        return self.store.add_chat(OWNER, title, "api", ASSISTANT.workflow_id, None).id
+
+    def end(self, chat_id: str) -> None:
+        """The history first, as the vendor's own application does it."""
+        if self.store.chats.pop(chat_id, None) is not None:
+            self.store.threads[chat_id].messages.clear()
+
     def state(self) -> dict[str, Any]:
         """`messages`: by chat id, also of deleted chats. `streams`: a channel for each that is open."""
         store = self.store

@@ -147,6 +147,13 @@ def test_a_value_is_never_shown(write: WriteConfig) -> None:
     assert "hunter2" not in str(caught.value)
 
 
+def test_a_revoked_credential_can_never_be_good_for_longer_than_five_seconds(write: WriteConfig) -> None:
+    """Twice the time between two looks: once until the remembered one is too old, once until somebody looks."""
+    assert 2 * load_settings(write("[auth]\ncheck_seconds = 2.5")).auth.check_seconds == 5
+    with pytest.raises(SettingsError, match=r"`auth\.check_seconds` is not possible"):
+        load_settings(write("[auth]\ncheck_seconds = 2.6"))
+
+
 @pytest.mark.parametrize("algorithm", ["none", "NONE", "HS256"])
 def test_algorithms_that_a_public_key_cannot_have_are_refused(write: WriteConfig, algorithm: str) -> None:
     text = f'[auth.jwt]\nissuer = "a"\naudience = "b"\njwks_url = "https://c"\nalgorithms = ["{algorithm}"]'
