@@ -9,7 +9,8 @@ _BURST_SECONDS = 10.0
 class Budget:
     """A token bucket of `per_minute` readings.
 
-    What somebody waits for is read at once and counted afterwards: then the bucket is in debt, and the others wait longer.
+    What somebody waits for is read at once, and a long reading has as many pages as it has; both are counted afterwards: then the bucket is in
+    debt, and the others wait longer, at most a minute.
     """
 
     def __init__(self, monotonic: Callable[[], float], per_minute: float) -> None:
@@ -42,7 +43,7 @@ class Budget:
     def take(self) -> None:
         """Count one reading, or one page of a long one."""
         self._fill(self._monotonic())
-        self._tokens = max(self._tokens - 1, -self._capacity)
+        self._tokens = max(self._tokens - 1, -self.per_minute)
 
     def block_for(self, seconds: float) -> None:
         """The source asked for silence, or cannot be asked."""

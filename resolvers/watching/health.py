@@ -1,6 +1,6 @@
 """What watching shows of a source's health, told once per change in the log.
 
-    FINE ◀──read again──▶ FAILING (several readings in a row failed)
+    FINE ◀──read again──▶ FAILING (several readings in a row failed, for some time)
       ▲
       └──fast enough──▶ SLOW (its chats cannot be read often enough inside its quota)
 
@@ -18,6 +18,8 @@ from storage.database import Transaction
 
 _log = logging.getLogger(__name__)
 _FAILURES = 3
+_FAILING_SECONDS = 10.0
+"""A source that is watched at a hundred places fails a hundred times in one hiccup."""
 _MARGIN = 0.8
 """Recovered only when well below the bound, so that it does not go to and fro."""
 
@@ -36,6 +38,8 @@ class WatchHealth:
     def __init__(self, bound_seconds: float) -> None:
         self._bound = bound_seconds
         self._failures = 0
+        self._failing_since = 0.0
+        self._is_failing = False
         self._interval = 0.0
         self._told: WatchState | None = None
         self.message: str | None = None
@@ -43,20 +47,25 @@ class WatchHealth:
     @property
     def state(self) -> WatchState:
         """As of the last reading."""
-        if self._failures >= _FAILURES:
+        if self._is_failing:
             return WatchState.FAILING
         bound = self._bound * (_MARGIN if self._told is WatchState.SLOW else 1.0)
         return WatchState.SLOW if self._interval > bound else WatchState.FINE
 
-    async def failed(self, context: Context, source: Source, message: str) -> None:
-        """A reading failed by the source's fault; `message` holds no secret."""
+    async def failed(self, context: Context, source: Source, message: str, now: float) -> None:
+        """A reading failed by the source's fault; `message` holds no secret. `now` is of the monotonic clock."""
+        if self._failures == 0:
+            self._failing_since = now
         self._failures += 1
         self.message = message
-        await self._tell(context, source)
+        if self._failures >= _FAILURES and now - self._failing_since >= _FAILING_SECONDS:
+            self._is_failing = True
+            await self._tell(context, source)
 
     async def succeeded(self, context: Context, source: Source, interval_seconds: float, per_minute: float) -> None:
         """A reading succeeded. `interval_seconds`: how long it takes at least until everything that is watched was read once."""
         self._failures = 0
+        self._is_failing = False
         self._interval = interval_seconds
         self.message = None
         if self.state is WatchState.SLOW:

@@ -49,7 +49,8 @@ class ListReader:
         self._tuning = tuning
         self._clock = clock
         self._took = took
-        self._last: tuple[int, int] | None = None
+        self._last_page: tuple[int, int] | None = None
+        self._last_whole: tuple[int, int] | None = None
         self._folders_due = clock.monotonic()
 
     async def read(self, context: Context, target: SourceTarget, *, is_full: bool) -> ListNews:
@@ -60,7 +61,7 @@ class ListReader:
         if order is not None and not is_full:
             rows = await self._walk(context, target, order, changed)
         else:
-            rows = await self._drain(context, target, _told_by_vendor(target) if is_full else frozenset(), changed)
+            rows = await self._drain(context, target, changed, is_full=is_full)
         await self._read_folders(context, target)
         unknown = [row.key for row in rows if row.native_id not in self.marks]
         news = await context.store.messages.has_baseline(context.organization.id, unknown) if unknown else set()
@@ -96,18 +97,17 @@ class ListReader:
         """Commit a page, unless it is the first one, just as it was the last time, and the log has no new line since."""
         head = await context.store.events.head(context.organization.id)
         now = (fingerprint_of_chats(page.rows), head)
-        if is_first and now == self._last:
+        if is_first and now == self._last_page:
             return
         outdated: list[str] = []
         await see_chats(
             context, target, page, from_newest=is_first, is_whole=is_whole, changed=changed, outdated=outdated
         )
         if is_first:
-            self._last = None if outdated else now
+            self._last_page = None if outdated else now
 
-    async def _drain(
-        self, context: Context, target: SourceTarget, needs: frozenset[str], changed: list[str]
-    ) -> list[Chat]:
+    async def _drain(self, context: Context, target: SourceTarget, changed: list[str], *, is_full: bool) -> list[Chat]:
+        needs = _told_by_vendor(target) if is_full else frozenset()
         started_at, is_whole = context.now(), True
         pages: list[SourcePage[Chat]] = []
         async for page in target.live.drain_chats(needs):
@@ -120,9 +120,9 @@ class ListReader:
         rows = [row for page in pages for row in page.rows]
         head = await context.store.events.head(context.organization.id)
         now = (fingerprint_of_chats(rows), head)
-        if now != self._last:
+        if is_full or now != self._last_whole:
             outdated = await self._see_all(context, target, pages, started_at, changed, is_whole=is_whole)
-            self._last = None if outdated else now
+            self._last_whole = None if outdated else now
         skipped = sum((page.skipped for page in pages), NOTHING_SKIPPED)
         # Whoever lists chats in an order of the gateway's finds them read a moment ago.
         context.gateway.drains.last[target.source.id] = Drained(started_at, needs, is_whole, skipped)

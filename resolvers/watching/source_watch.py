@@ -8,10 +8,10 @@ import logging
 from collections.abc import Callable, Collection, Iterable
 from functools import partial
 
-from domain.capabilities import Capability, NativeStream
+from domain.capabilities import Capability
 from domain.errors import GatewayError, UpstreamError, UpstreamUnavailable
 from domain.records import Health, Organization, Source
-from domain.source import ChatSource, ChatTouched, Notice, ReplyGrew, StreamOpened
+from domain.source import ChatSource
 from resolvers.context import Gateway, system_context
 from resolvers.targets import ChatTarget, SourceTarget
 from resolvers.watching.budget import Budget
@@ -19,13 +19,12 @@ from resolvers.watching.chat_reader import ChatReader
 from resolvers.watching.clock import WatchClock
 from resolvers.watching.health import WatchHealth
 from resolvers.watching.list_reader import ListReader
+from resolvers.watching.listening import Listening
 from resolvers.watching.marks import RowMarks
 from resolvers.watching.pace import Pace
 from resolvers.watching.schedule import Schedule, Waiting
-from resolvers.watching.streams import Streams
 from resolvers.watching.subject import NEVER, Subject, SubjectState, answer, fail
 from resolvers.watching.tuning import WatchTuning
-from resolvers.watching.words import ForeignWords
 from storage.database import Transaction
 
 _log = logging.getLogger(__name__)
@@ -64,12 +63,13 @@ class SourceWatch:
         self._list: ListReader | None = None
         self._readers: dict[Subject, ChatReader] = {}
         self._answering: set[asyncio.Task[None]] = set()
-        self._words = ForeignWords()
         self._health = WatchHealth(tuning.poll_seconds_max)
         self._schedule = Schedule(
             source.key, budget=budget, tuning=tuning, clock=clock, read=self._read, read_over=self._read_over
         )
-        self._streams = Streams(heard=self._heard, ended=self._stream_ended, clock=clock, tuning=tuning)
+        self._listening = Listening(
+            self._context, touched=self.touch, silenced=self._silenced, clock=clock, tuning=tuning
+        )
         self._is_ended = False
         self.source = source
 
@@ -159,6 +159,13 @@ class SourceWatch:
         found = (self._schedule.subjects.get(chat_id) for chat_id in chat_ids)
         return next((one.error for one in found if one is not None and one.error is not None), None)
 
+    def _silenced(self, chat_id: str | None) -> None:
+        """A stream has ended, and nothing tells what happens there now: back to reading, soon."""
+        for subject in self._schedule.subjects.values():
+            if chat_id in (None, subject.chat_id) and subject.is_regular:
+                subject.pace.hurry()
+        self.touch(chat_id)
+
     # Reading
 
     async def _read(self, subject: Subject, waiting: Waiting) -> None:
@@ -195,7 +202,7 @@ class SourceWatch:
         live = await gateway.sources.connect(source)
         if live is not self._live:
             self._live, self.source = live, source
-            self._streams.leave_all()
+            self._listening.leave_all()
         return SourceTarget(source, live)
 
     async def _read_chat(self, subject: Subject, target: SourceTarget, chat_id: str) -> None:
@@ -283,16 +290,15 @@ class SourceWatch:
         subject.is_once = subject.is_once and (None in self._schedule.subjects or subject.failures < _TRIES)
         subject.due = self._clock.monotonic() + max(wait, asked) if subject.is_regular or subject.is_once else None
         if isinstance(error, UpstreamError):
-            await self._health.failed(self._context, self.source, error.message)
+            await self._health.failed(self._context, self.source, error.message, self._clock.monotonic())
 
     def _read_over(self, subject: Subject) -> None:
         if subject.state is SubjectState.GONE:
             answer(subject.waiting)
             subject.waiting.clear()
         self._drop_if_done(subject)
-        live = self._live
-        if live is not None and not self._is_ended:
-            self._streams.follow(live, self._streams_wanted(live))
+        if self._live is not None and not self._is_ended:
+            self._listening.follow(self._live, self._schedule.subjects.values())
 
     # When it is read next
 
@@ -309,13 +315,9 @@ class SourceWatch:
 
     def _is_told(self, subject: Subject) -> bool:
         """Whether something else than reading tells what is new there, so that reading is for the rest."""
-        if self._live is None:
-            return False
-        capabilities = self._live.capabilities
-        by_chat = capabilities.stream is NativeStream.CHAT
-        if capabilities.stream_tells_messages and self._streams.is_open(subject.chat_id if by_chat else None):
-            return True
-        return self._is_told_by_list(subject)
+        live = self._live
+        by_stream = live is not None and self._listening.tells_messages(live, subject.chat_id)
+        return by_stream or self._is_told_by_list(subject)
 
     def _is_told_by_list(self, subject: Subject) -> bool:
         if subject.chat_id is None or self._list is None or self._live is None:
@@ -391,7 +393,7 @@ class SourceWatch:
         if self._is_ended:
             return
         self._is_ended = True
-        ending = {*self._schedule.close(), *self._streams.leave_all(), *self._answering}
+        ending = {*self._schedule.close(), *self._listening.leave_all(), *self._answering}
         for subject in self._schedule.subjects.values():
             if subject.linger is not None:
                 subject.linger.cancel()
@@ -402,37 +404,6 @@ class SourceWatch:
 
     def _unavailable(self, what: str) -> UpstreamUnavailable:
         return UpstreamUnavailable(f"{self.source.key} {what}.", source_id=self.source.id, operation="watch")
-
-    # Streams
-
-    def _streams_wanted(self, live: ChatSource) -> list[str | None]:
-        """The one of the source, or one for each chat that somebody subscribes to, where there are such."""
-        match live.capabilities.stream:
-            case NativeStream.SOURCE:
-                return [None]
-            case NativeStream.CHAT:
-                named = (one for one in self._schedule.subjects.values() if one.chat_id is not None)
-                return [one.chat_id for one in named if one.is_wanted and one.state is not SubjectState.GONE]
-            case NativeStream.NONE:
-                return []
-
-    async def _heard(self, chat_id: str | None, notice: Notice) -> None:
-        match notice:
-            case StreamOpened():
-                self.touch(chat_id)
-            case ChatTouched():
-                self.touch(notice.chat_id or chat_id)
-            case ReplyGrew():
-                now = self._clock.monotonic()
-                if not await self._words.heard(self._context, notice.reply, now):
-                    self.touch(notice.reply.chat_id)
-
-    def _stream_ended(self, chat_id: str | None) -> None:
-        """Nothing tells what happens now: back to reading, soon."""
-        for subject in self._schedule.subjects.values():
-            if chat_id in (None, subject.chat_id) and subject.is_regular:
-                subject.pace.hurry()
-        self.touch(chat_id)
 
 
 async def _answer_after(waiting: Waiting, answers: Waiting) -> None:
