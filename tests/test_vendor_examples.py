@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 from simulators import splox
 from simulators.calls import fingerprint
 from simulators.chatlogger.accounts import API_KEY, SLUG
-from simulators.keys import KEYS
+from simulators.keys import KEYS, SESSIONS
 from simulators.serving import running
 from tests.cells.world import OURS, VENDORS, Simulated, mutation, source_table, talk
 from tests.client import Client
@@ -191,7 +191,7 @@ EXAMPLES = {
         {"options": {"chat": _CHAT_OF_PAGE}},
         "/api/v1/chats/new",  # the page's /api/chats/new is not there on a real server
         {"chat": _CHAT_OF_PAGE, "folder_id": None},
-        ("authorization", f"Bearer {KEYS['open_webui']['api_key']}"),
+        ("authorization", f"Bearer {SESSIONS['open_webui']['jwt']}"),
     ),
 }
 
