@@ -19,23 +19,29 @@ Operation = Callable[[Turn], Awaitable[None]]
 
 @dataclass
 class Course:
-    """What came of the operations, by (organization, name of the operation). `codes`: why some came to nothing."""
+    """What came of the operations, by (organization, name of the operation). `codes`: why some came to nothing.
 
+    `under_way`: by number, those that were not over when it ended, which is good to know of a leak that a socket showed.
+    """
+
+    seed: int
     done: Counter[tuple[str, str]] = field(default_factory=Counter)
     refused: Counter[tuple[str, str]] = field(default_factory=Counter)
     codes: Counter[str] = field(default_factory=Counter)
+    under_way: dict[int, str] = field(default_factory=dict)
 
-    async def run(self, world: World, plan: Iterable[tuple[Actor, Operation]], *, seed: int, at_once: int) -> None:
+    async def run(self, world: World, plan: Iterable[tuple[Actor, Operation]], *, at_once: int) -> None:
         """All of the plan, so many at a time; the first failure ends it."""
         steps = enumerate(plan)
         async with asyncio.TaskGroup() as group:
             for _ in range(at_once):
-                group.create_task(self._work(world, steps, seed))
+                group.create_task(self._work(world, steps))
 
-    async def _work(self, world: World, steps: Iterator[tuple[int, tuple[Actor, Operation]]], seed: int) -> None:
+    async def _work(self, world: World, steps: Iterator[tuple[int, tuple[Actor, Operation]]]) -> None:
         for number, (actor, operation) in steps:
-            turn = Turn(world, actor, Random(f"{seed} {number}"), number)
+            turn = Turn(world, actor, Random(f"{self.seed} {number}"), number)
             kind = (actor.organization, operation.__name__)
+            self.under_way[number] = f"{actor.name} {operation.__name__}"
             try:
                 await operation(turn)
                 self.done[kind] += 1
@@ -44,8 +50,9 @@ class Course:
                 self.codes[f"{operation.__name__} {refused.code}"] += 1
             except Exception as error:
                 said = "\n".join(text[:4000] for text in turn.said)
-                error.add_note(f"seed {seed}, operation {number}: {actor.name} {operation.__name__}\n{said}")
+                error.add_note(f"Operation {number}, {self.under_way[number]}:\n{said}")
                 raise
+            del self.under_way[number]
 
 
 async def put_on_shelves(world: World) -> None:
@@ -66,12 +73,15 @@ async def put_on_shelves(world: World) -> None:
             (mine if source.key in mine.sources else shelf).chats[chat_id] = source
 
 
-def run(work: Coroutine[Any, Any, T]) -> T:
-    """What comes of it. Where several fail at once, one failure is enough to read."""
+def run(work: Coroutine[Any, Any, T], course: Course | None = None) -> T:
+    """What comes of it. Where several fail at once, one failure is enough to read; with what `course` was at."""
     try:
         return asyncio.run(work)
     except* Exception as group:
-        raise _first_of(group) from None
+        failure = _first_of(group)
+        if course is not None:
+            failure.add_note(f"With TEST_SEED={course.seed}. Under way: {course.under_way}")
+        raise failure from None
 
 
 def _first_of(error: BaseException) -> BaseException:

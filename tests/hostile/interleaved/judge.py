@@ -6,6 +6,7 @@ and asks the store's file whose each id is.
 
 import base64
 import binascii
+import functools
 import json
 import re
 from collections import Counter
@@ -87,6 +88,7 @@ def decoded(text: str) -> str:
     return "\n".join(_read(token) for token in set(_TOKEN.findall(text)))
 
 
+@functools.lru_cache(maxsize=100_000)
 def _read(token: str) -> str:
     try:
         return base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode("utf-8", "replace")

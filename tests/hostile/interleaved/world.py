@@ -26,6 +26,7 @@ from tests.hostile.interleaved.judge import Judge
 from tests.hostile.interleaved.line import Line, a_line
 from tests.hostile.interleaved.registry import Registry
 from tests.hostile.interleaved.shelf import Shelf, Source
+from tests.hostile.interleaved.uncounted import ENV, uncounted
 from tests.hostile.vendors import Street
 
 ORGANIZATIONS = ("acme", "beta")
@@ -159,15 +160,18 @@ def a_world(folder: Path, sources: Mapping[str, str] = EVERY, *, settings: str =
     """Started, connected, and gone afterwards. `sources`: those of each organization, beside Ann's own; key → vendor. `settings` is TOML."""
     houses = {(house.audience, house.key): house for house in _houses(sources)}
     with ExitStack() as stack:
+        stack.enter_context(uncounted())
         urls = _serve(stack, houses.values())
         installation = Installation(folder, settings=f'log_level = "debug"\n{settings}{JWT}')
+        secret_key = installation.env["SWITCHBOARD_SECRET_KEY"]
+        installation.env |= ENV
         first, *others = ORGANIZATIONS
         installation.run("organizations", "create", first, "--name", first.title(), "--admin", "ann")
         gateway = stack.enter_context(installation.serving())
         registry = Registry(installation.database)
         stack.callback(registry.close)
         keys: dict[str, str] = {}
-        secrets = [JWT_SECRET, *installation.env.values()]
+        secrets = [JWT_SECRET, secret_key]
         shelves = {audience: Shelf(audience) for audience, _ in houses}
         world = World(installation, gateway, houses, urls, keys, Judge(registry, secrets), shelves)
         for organization in others:
