@@ -138,7 +138,8 @@ def test_the_audit_log_names_who_what_and_no_secret(shop: Run, url: str) -> None
         "visibility": "ORGANIZATION",
         "credentials": ["api_key"],
     }
-    kept = b"".join(path.read_bytes() for path in Path(".switchboard").glob("switchboard.db*"))
+    files = [path for path in Path(".switchboard").rglob("*") if path.is_file()]
+    kept = b"".join(path.read_bytes() for path in files)
     assert KEY.encode() not in kept
 
 
