@@ -20,6 +20,9 @@ _OPERATIONS = {
     "20 chats of all sources": (
         "{ chats(first: 20) { nodes { id title updatedAt tags pinned source { key vendor } } sources { code } eventCursor } }"
     ),
+    "the same without an eventCursor": (
+        "{ chats(first: 20) { nodes { id title updatedAt tags pinned source { key vendor } } sources { code } } }"
+    ),
     "local chats with 10 messages each": (
         "query ($ids: [ID!]) { chats(first: 20, filter: {sourceIds: $ids}) { nodes { id title updatedAt source { key } "
         "messages(last: 10) { nodes { id role text createdAt } } } } }"
