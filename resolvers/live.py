@@ -54,7 +54,8 @@ class Stream:
 
     async def catch_up(self, context: Context, position: int) -> AsyncGenerator[Step, None]:
         """From `position` to the head of the log, where the last step stands, for a subscriber that fell out."""
-        async with aclosing(_for_one(LogReader(context, self._wanted, position))) as steps:
+        head = await context.store.events.head(context.organization.id)
+        async with aclosing(_for_one(LogReader(context, self._wanted, position), head)) as steps:
             async for step in steps:
                 yield step
 
@@ -176,7 +177,7 @@ async def _position(context: Context, after: str, head: int) -> int | None:
     return known if is_kept else None
 
 
-async def _for_one(reader: LogReader, known_head: int = 0) -> AsyncGenerator[Step, None]:
+async def _for_one(reader: LogReader, known_head: int) -> AsyncGenerator[Step, None]:
     """The lines up to the head, as the reader's principal is told of them, and a gap in place of what is not kept any more."""
     try:
         async for batch in reader.batches(known_head):
