@@ -229,7 +229,6 @@ async def test_who_fell_out_for_too_long_is_told_of_the_gap(folder: Path) -> Non
         messages = await message_stream(room.context(), chat_id=None, filter_=MessageEventFilter(), after=None)
         await say(room, "Lost")
         await expire(room)
-        await say(room, "Next")
         (at, gap), (level, nothing) = [step async for step in stream.catch_up(room.context(), position)]
         assert isinstance(gap, Gap)
         assert gap.reason is GapReason.SLOW_READER
