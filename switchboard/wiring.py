@@ -67,6 +67,8 @@ async def open_gateway(settings: Settings, *, serves: bool = True) -> AsyncItera
             tuning=Tuning(
                 list_ttl_seconds=settings.list_ttl_seconds,
                 call_budget=settings.upstream.call_budget,
+                wait_reply_seconds=settings.replies.wait_seconds,
+                reply_patience_seconds=settings.replies.patience_seconds,
             ),
             presence=presence,
             default_issuer=settings.auth.jwt.issuer if settings.auth.jwt is not None else None,
@@ -84,7 +86,9 @@ async def open_gateway(settings: Settings, *, serves: bool = True) -> AsyncItera
                 if serves:
                     noticed = around.enter_context(changes(settings.database_url))
                     await duties.enter_async_context(noticing(feed, noticed))
-                    await duties.enter_async_context(supervising(supervisor))
+                    await duties.enter_async_context(
+                        supervising(supervisor, every_seconds=settings.replies.look_seconds)
+                    )
                     await duties.enter_async_context(forgetting(gateway, settings))
                 yield gateway, sessions
         finally:
