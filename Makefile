@@ -53,6 +53,7 @@ readme: $(VENV)/.runtime ## write the generated tables of README.md anew
 bench: $(VENV)/.dev $(GRAPHIQL) ## CPU per request: the endpoint beside Strawberry's router, and the whole gateway
 	$(BIN)/python -m benchmarks.transport
 	$(BIN)/python -m benchmarks.gateway
+	$(BIN)/python -m benchmarks.processes
 
 schema: $(VENV)/.runtime ## write schema/schema.graphql anew after a change
 	$(BIN)/switchboard schema > schema/schema.graphql.new && mv schema/schema.graphql.new schema/schema.graphql

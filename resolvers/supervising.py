@@ -24,7 +24,6 @@ from resolvers.recovery import Left, settle_chat
 from storage.followers import Unfinished
 from storage.intents import Intent, IntentState
 
-EVERY_SECONDS = 5.0
 _MOST_ROWS = 1000
 _AT_ONCE = 8
 _FOREIGN_QUIET = timedelta(seconds=10)
@@ -157,7 +156,7 @@ async def recover(gateway: Gateway) -> int:
 
 
 @asynccontextmanager
-async def supervising(supervisor: Supervisor, *, every_seconds: float = EVERY_SECONDS) -> AsyncIterator[None]:
+async def supervising(supervisor: Supervisor, *, every_seconds: float = 5.0) -> AsyncIterator[None]:
     """Look after it at once and then again and again, until the block is left."""
     task = asyncio.create_task(supervisor.run(every_seconds), name="supervisor")
     try:

@@ -314,7 +314,7 @@ described(
     MessageState,
     description="How far a message is.",
     values={
-        "PENDING": "Accepted, nothing of it is there yet.",
+        "PENDING": "On its way, or it is not known yet whether it arrived. The next readings tell.",
         "STREAMING": "Being written. `text` holds what is there so far; `MessageDelta` events bring the rest.",
         "COMPLETE": "Finished.",
         "FAILED": "It broke off with an error. `text` holds what was there.",

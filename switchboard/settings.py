@@ -198,6 +198,25 @@ class LiveSettings(_Group):
     )
 
 
+class ReplySettings(_Group):
+    """Replies that are being written."""
+
+    wait_seconds: float = _setting(30, "How long `reply: WAIT` waits for an answer to be finished.", "seconds", gt=0)
+    patience_seconds: float = _setting(
+        600,
+        "How long an answer may take to show up at its source that nobody could follow to its end; then it is taken to have broken off.",
+        "seconds",
+        gt=0,
+    )
+    look_seconds: float = _setting(
+        5,
+        "How often it is looked for answers and messages that nobody works on any more, because their process died or gave up.",
+        "seconds",
+        gt=0,
+        le=20,
+    )
+
+
 class MirrorSettings(_Group):
     """The gateway's copy of what it has seen at sources."""
 
@@ -292,6 +311,7 @@ class Settings(BaseSettings):
     upstream: UpstreamSettings = _setting(UpstreamSettings(), "How sources are called.")
     events: EventSettings = _setting(EventSettings(), "The log behind subscriptions.")
     live: LiveSettings = _setting(LiveSettings(), "How vendors are watched.")
+    replies: ReplySettings = _setting(ReplySettings(), "Answers that are being written.")
     mirror: MirrorSettings = _setting(MirrorSettings(), "The copy of what was seen at sources.")
     websocket: WebSocketSettings = _setting(WebSocketSettings(), "Sockets.")
     sources: tuple[SourceSettings, ...] = _setting((), "Sources that exist because the settings name them.")

@@ -84,6 +84,8 @@ async def open_gateway(settings: Settings, *, serves: bool = True) -> AsyncItera
                 list_ttl_seconds=settings.list_ttl_seconds,
                 call_budget=settings.upstream.call_budget,
                 caught_up_seconds=settings.live.caught_up_seconds,
+                wait_reply_seconds=settings.replies.wait_seconds,
+                reply_patience_seconds=settings.replies.patience_seconds,
             ),
             watching=feeds,
             presence=presence,
@@ -102,7 +104,9 @@ async def open_gateway(settings: Settings, *, serves: bool = True) -> AsyncItera
                 if serves:
                     noticed = around.enter_context(changes(settings.database_url))
                     await duties.enter_async_context(noticing(feed, noticed))
-                    await duties.enter_async_context(supervising(supervisor))
+                    await duties.enter_async_context(
+                        supervising(supervisor, every_seconds=settings.replies.look_seconds)
+                    )
                     await duties.enter_async_context(forgetting(gateway, settings))
                 yield gateway, sessions
         finally:

@@ -86,7 +86,7 @@ def test_reply_that_is_followed_again_is_told_whole() -> None:
 
 def test_replies_under_way_are_those_of_the_organization_with_all_their_words() -> None:
     spoken = Spoken()
-    told(spoken, "Hel")
+    told(spoken, "He")
     told(spoken, "Hello")
     (growth,) = spoken.under_way(1)
     assert (growth.delta.offset, growth.delta.text) == (0, "Hello")

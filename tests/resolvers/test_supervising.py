@@ -117,7 +117,7 @@ async def test_own_follower_that_broke_off_is_looked_after(folder: Path) -> None
 
 async def somebody_elses_reply(room: Room, state: MessageState = MessageState.STREAMING) -> Message:
     room.source.says_by_itself("c1", "Question")
-    reply = room.source.says_by_itself("c1", "Ans", MessageRole.ASSISTANT)
+    reply = room.source.says_by_itself("c1", "Half an answer", MessageRole.ASSISTANT)
     rows = room.source.messages["c1"]
     rows[-1] = replace(reply, state=state)
     await shown(room)

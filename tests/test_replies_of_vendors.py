@@ -1,4 +1,5 @@
-"""Replies of vendors, over real sockets: a listener that is cut off at any word, and connects again, has the same text every time.
+"""Replies of vendors, over real sockets: a listener that is cut off at any word, and connects again, has the same text every time; and
+who waits for a reply and leaves ends it at the vendor.
 
 Open WebUI with an API key is read again and again while its reply grows, Lexicon tells it over a socket, Splox over two streams.
 """
@@ -152,3 +153,61 @@ async def test_answer_once_more_is_cut_at_every_word_too(place: Place) -> None:
         (reply,) = [one for one in await shown(client, chat["id"]) if one["role"] == "ASSISTANT"]
         assert reply["id"] == again["message"]["id"] != first["reply"]["id"]
         assert_alike(readers, reply["text"])
+
+
+# Leaving
+
+
+STOPS = {"open-webui": "/stop", "splox": "/stop", "lexicon": None}
+"""What the path of the call that stops a reply ends with, None where there is no such call."""
+
+
+async def stops(place: Place, source: str) -> int:
+    """How many calls came to stop a reply."""
+    async with httpx.AsyncClient(timeout=30) as http:
+        calls = (await http.get(f"{place.sources[source]}/__control/calls")).json()
+    ending = STOPS[source]
+    return sum(call["method"] == "POST" and ending is not None and call["path"].endswith(ending) for call in calls)
+
+
+async def leaves_while_it_waits(client: Client, chat: str, text: str) -> None:
+    """By HTTP: the connection is closed, once the words of the reply have begun to come."""
+    after = (await client.ask(CHAT, id=chat))["chat"]["eventCursor"]
+    async with client.events(LIVE, chat=chat, after=after) as events:
+        wanted = {"chatId": chat, "text": text, "reply": "WAIT"}
+        async with httpx.AsyncClient(timeout=60) as http:
+            body = {"query": SEND, "variables": {"input": wanted}}
+            asking = asyncio.create_task(http.post(client.url, json=body, headers=dict(client.headers)))
+            await events.until(seconds=60, __typename="MessageDelta")
+            assert not asking.done()
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
+        while True:
+            event = await events.until(seconds=60, __typename="MessageUpdated")
+            if event["message"]["role"] == "ASSISTANT" and event["message"]["state"] != "STREAMING":
+                return
+
+
+@pytest.mark.parametrize("source", ["open-webui", "splox"])
+async def test_client_that_leaves_while_it_waits_ends_the_reply_at_the_vendor(place: Place, source: str) -> None:
+    async with a_client(place.gateway) as client:
+        await place.paces(source)
+        chat, before = (await place.new_chat(client, source))["id"], await stops(place, source)
+        words = " ".join(hard_words(400))
+        await leaves_while_it_waits(client, chat, words)
+        assert await stops(place, source) == before + 1
+        question, reply = await shown(client, chat)
+        assert (question["text"], question["state"]) == (words, "COMPLETE")
+        assert reply["state"] == "CANCELLED"
+        assert len(reply["text"]) < len(words)
+
+
+async def test_reply_of_a_vendor_that_cannot_stop_goes_on_when_who_waits_leaves(place: Place) -> None:
+    async with a_client(place.gateway) as client:
+        await place.paces("lexicon")
+        chat = (await place.new_chat(client, "lexicon"))["id"]
+        words = " ".join(hard_words(60))
+        await leaves_while_it_waits(client, chat, words)
+        _, reply = await shown(client, chat)
+        assert reply["state"] == "COMPLETE"
+        assert reply["text"].endswith(words)
