@@ -13,12 +13,13 @@ from domain.errors import BadCursor, InvalidArgument, NotFound, SourceStatusCode
 from domain.ids import folder_id
 from domain.records import GATEWAY, EventKind, MessageRole, MessageState, Visibility
 from resolvers.chat_writes import mark_chat_read, move_chat, set_chat_pinned
-from resolvers.context import Tuning
+from resolvers.context import Tuning, utc_now
 from resolvers.folders import create_folder
 from resolvers.live import chat_events, message_added
 from resolvers.live_events import CaughtUp, DeltaCame, Gap, GapReason, Happened
 from resolvers.sending import ReplyMode
 from resolvers.wanted import ChatEventFilter, MessageEventFilter
+from storage.messages import Link, MessagesSeen
 from tests.builders import a_chat, a_principal, at
 from tests.resolvers.conftest import Room, a_room
 from tests.resolvers.rooms import Ear, a_chat_room, a_vendor, an_ear, chat_id, say, settled, shown, source_id
@@ -127,8 +128,6 @@ async def page_and_stream(room: Room, chance: random.Random, foreign: bool) -> N
         await writing
         last = room.source.messages["c1"][before].native_id
         seen = {event.event.native_id for event in ear.heard if isinstance(event, Happened)}
-        if foreign and last not in {*page, *seen}:
-            await shown(room)  # no feed watches this source: it is seen at the next reading, by whomever
         while last not in {*page, *seen}:
             event = await ear.next()
             if isinstance(event, Happened):
@@ -269,6 +268,67 @@ async def test_gap_ends_a_stream_of_messages_with_where_to_resume(folder: Path) 
             await anext(aiter(stream))
         assert caught.value.gap_to == await room.context().event_cursor()
         assert room.gateway.feed.count() == 0
+
+
+async def given_up(room: Room, chat: str = "c1") -> None:
+    """More was written into a chat than a feed can read back."""
+    message = room.source.says_by_itself(chat, "Far behind what is known")
+    seen = MessagesSeen(
+        organization_id=room.organization.id,
+        source_id=1,
+        chat_id=chat,
+        messages=[message],
+        started_at=utc_now(),
+        is_whole=False,
+        includes_newest=True,
+        link=Link.JOINED,
+        begins_anew=True,
+    )
+    await room.gateway.store.database.write(lambda tx: room.gateway.store.messages.observe(tx, seen))
+
+
+async def test_what_a_source_did_not_show_is_a_gap_of_its_chat_between_two_positions(folder: Path) -> None:
+    async with a_chat_room(folder, **OURS) as room:
+        start = await room.context().event_cursor()
+        await say(room, "Before")
+        certain = await room.context().event_cursor()
+        await given_up(room)
+        again = await room.context().event_cursor()
+        await say(room, "After")
+        for wants in ({}, {"chats": [chat_id(room)]}, {"kinds": ("MESSAGE_CREATED",)}, {"source_ids": (source_id(1),)}):
+            async with an_ear(room, after=start, **wants) as ear:
+                (gap,) = [event for event in ear.heard if isinstance(event, Gap)]
+                assert (gap.gap_from, gap.gap_to, gap.cursor) == (certain, again, again)
+                assert (gap.reason, gap.only_chat) == (GapReason.SOURCE_INTERRUPTED, (1, "c1"))
+                assert words(ear) == ["Before", "After"]
+
+
+async def test_gap_of_another_chat_or_source_is_nobody_elses(folder: Path) -> None:
+    one = a_vendor("one", chats=[a_chat("c1"), a_chat("c2")], **OURS)
+    async with a_room(folder, one, a_vendor("two", **OURS)) as room:
+        start = await room.context().event_cursor()
+        await given_up(room)
+        for wants in ({"chats": [chat_id(room, "c2")]}, {"source_ids": (source_id(2),)}):
+            async with an_ear(room, after=start, **wants) as ear:
+                assert not any(isinstance(event, Gap) for event in ear.heard)
+
+
+async def test_gap_of_a_chat_ends_its_stream_of_messages_and_says_where_to_go_on(folder: Path) -> None:
+    async with a_chat_room(folder, **OURS) as room:
+        start = await room.context().event_cursor()
+        await given_up(room)
+        again = await room.context().event_cursor()
+        await say(room, "After")
+        wants: dict[str, Any] = {"chat_id": chat_id(room), "filter_": MessageEventFilter()}
+        with pytest.raises(StreamGapFound) as caught:
+            await anext(aiter(message_added(room.context(), after=start, **wants)))
+        assert caught.value.gap_to == again
+        assert "read back" in caught.value.message
+        stream = message_added(room.context(), after=caught.value.gap_to, **wants)
+        async with aclosing(stream):  # type: ignore[type-var]
+            event = await anext(aiter(stream))
+            assert event.message is not None
+            assert event.message.text == "After"
 
 
 async def test_forged_foreign_and_other_cursors_give_no_position(folder: Path) -> None:
