@@ -20,9 +20,12 @@ class Watching(Protocol):
     """The feeds of this process."""
 
     def interest(
-        self, context: "Context", targets: "Sequence[SourceTarget]"
+        self, context: "Context", targets: "Sequence[SourceTarget]", *, is_everything: bool = False
     ) -> AbstractAsyncContextManager[None, bool | None]:
-        """One subscriber: inside the block the targets, chats or whole sources, are watched. Raises `LimitExceeded` when they are too many."""
+        """One subscriber: inside the block the targets, chats or whole sources, are watched; with `is_everything` also what is connected later.
+
+        Raises `LimitExceeded` when they are too many.
+        """
         ...
 
     async def read_once(self, context: "Context", targets: "Sequence[SourceTarget]") -> list[SourceStatus]:
@@ -58,7 +61,7 @@ class Unwatched:
     """Nobody watches."""
 
     def interest(
-        self, context: "Context", targets: "Sequence[SourceTarget]"
+        self, context: "Context", targets: "Sequence[SourceTarget]", *, is_everything: bool = False
     ) -> AbstractAsyncContextManager[None, bool | None]:
         """Nothing is watched."""
         return nullcontext()

@@ -141,7 +141,7 @@ async def chat_events(
 @asynccontextmanager
 async def _listening(context: Context, wanted: Wanted) -> AsyncIterator[Listener]:
     """While this is entered, somebody listens to what is wanted; entered once for all who share, and by each who reads alone."""
-    async with context.gateway.watching.interest(context, wanted.targets):
+    async with context.gateway.watching.interest(context, wanted.targets, is_everything=wanted.is_everything):
         with context.gateway.feed.listen(context.organization.id) as listener:
             yield listener
 

@@ -35,10 +35,10 @@ class Sources:
         self._reading: dict[int, asyncio.Future[None]] = {}
         self._open: dict[int, tuple[Source, ChatSource]] = {}
         self._signs_in_as: dict[int, str] = {}
-        self._on_changed: list[Callable[[int], None]] = []
+        self._on_changed: list[Callable[[int, int], None]] = []
 
-    def on_changed(self, callback: Callable[[int], None]) -> None:
-        """Call back with its id when a source was changed or removed in this process."""
+    def on_changed(self, callback: Callable[[int, int], None]) -> None:
+        """Call back with (organization id, source id) when a source was connected, changed or removed in this process."""
         self._on_changed.append(callback)
 
     async def of(self, organization_id: int) -> Sequence[Source]:
@@ -139,7 +139,7 @@ class Sources:
         if opened := self._open.pop(source_id, None):
             await opened[1].aclose()
         for callback in self._on_changed:
-            callback(source_id)
+            callback(organization_id, source_id)
 
     async def aclose(self) -> None:
         """Close every open source."""

@@ -61,6 +61,11 @@ class Wanted:
         return self.roles is None or (happened.message is not None and happened.message.role in self.roles)
 
     @property
+    def is_everything(self) -> bool:
+        """Whether it is about all sources, also those that are connected later."""
+        return self.chats is None and self.sources is None
+
+    @property
     def wants_words(self) -> bool:
         """Whether words of replies are told."""
         return not self.messages_only and (self.kinds is None or "MESSAGE_DELTA" in self.kinds)

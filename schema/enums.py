@@ -67,7 +67,7 @@ class MirrorFate(StrEnum):
 
 
 class ChatEventKind(StrEnum):
-    """`EventKind` of the log, and the words of replies being written, which are not in the log."""
+    """`EventKind` of the log without gaps, which always come, and the words of replies being written, which are not in the log."""
 
     MESSAGE_CREATED = "MESSAGE_CREATED"
     MESSAGE_UPDATED = "MESSAGE_UPDATED"

@@ -4,17 +4,27 @@ import asyncio
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 
 from domain.capabilities import Capability
 from domain.errors import GatewayError, LimitExceeded, UpstreamTimeout
 from domain.records import Health, Source
 from resolvers.context import Context
 from resolvers.statuses import SourceStatus, status_of_error
-from resolvers.targets import ChatTarget, SourceTarget
+from resolvers.targets import ChatTarget, SourceTarget, open_source
 from resolvers.watching.budget import Budgets
 from resolvers.watching.clock import WatchClock
 from resolvers.watching.source_watch import SourceWatch
 from resolvers.watching.tuning import WatchTuning
+
+
+@dataclass(slots=True, eq=False)
+class _Interest:
+    """One subscriber, and what is watched for it."""
+
+    context: Context
+    is_everything: bool
+    held: list[tuple[SourceWatch, str | None]] = field(default_factory=list)
 
 
 class Feeds:
@@ -32,22 +42,24 @@ class Feeds:
         self._observe = observe
         self._budgets = Budgets(self._clock.monotonic)
         self._watches: dict[int, SourceWatch] = {}
+        self._interests: set[_Interest] = set()
         self._ending: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
-    async def interest(self, context: Context, targets: Sequence[SourceTarget]) -> AsyncIterator[None]:
+    async def interest(
+        self, context: Context, targets: Sequence[SourceTarget], *, is_everything: bool = False
+    ) -> AsyncIterator[None]:
         """One subscriber, for as long as the block lasts."""
-        held: list[tuple[SourceWatch, str | None]] = []
+        interest = _Interest(context, is_everything)
+        self._interests.add(interest)
         try:
             for target, chat_ids in _by_source(targets):
                 self._check_bounds(target.source, chat_ids)
-                watch = await self._watch_of(context, target)
-                for chat_id in chat_ids:
-                    watch.hold(chat_id)
-                    held.append((watch, chat_id))
+                await self._hold(interest, target, chat_ids)
             yield
         finally:
-            for watch, chat_id in held:
+            self._interests.discard(interest)
+            for watch, chat_id in interest.held:
                 watch.release(chat_id)
 
     async def read_once(self, context: Context, targets: Sequence[SourceTarget]) -> list[SourceStatus]:
@@ -74,9 +86,14 @@ class Feeds:
             case (int(), int(source_id), str(chat_id)) if (watch := self._watches.get(source_id)) is not None:
                 watch.touch(chat_id)
 
-    def changed(self, source_id: int) -> None:
-        """A source was disconnected, or is configured anew: look at once."""
+    def changed(self, organization_id: int, source_id: int) -> None:
+        """A source was connected, disconnected, or configured anew: look at once."""
         self.knock(source_id, None)
+        waiting = [
+            one for one in self._interests if one.is_everything and one.context.organization.id == organization_id
+        ]
+        if waiting:
+            self._keep(asyncio.create_task(self._add_source(waiting, source_id), name="feeds of a new source"))
 
     def health_of(self, source_id: int, health: Health) -> Health:
         """With what watching has shown."""
@@ -97,10 +114,31 @@ class Feeds:
 
     async def aclose(self) -> None:
         """End all of them."""
-        for watch in list(self._watches.values()):
-            watch.end()
-        if self._ending:
-            await asyncio.wait(self._ending)
+        while self._watches or self._ending:
+            for watch in list(self._watches.values()):
+                watch.end()
+            if self._ending:
+                await asyncio.wait(self._ending)
+
+    async def _hold(self, interest: "_Interest", target: SourceTarget, chat_ids: Sequence[str | None]) -> None:
+        watch = await self._watch_of(interest.context, target)
+        for chat_id in chat_ids:
+            watch.hold(chat_id)
+            interest.held.append((watch, chat_id))
+
+    async def _add_source(self, interests: Sequence["_Interest"], source_id: int) -> None:
+        """Who subscribes to everything that there is hears of a source that is connected later, too."""
+        for interest in interests:
+            try:
+                target = await open_source(interest.context, source_id)
+                is_held = any(watch.source.id == source_id for watch, _ in interest.held)
+                if target is not None and not is_held and _is_watchable(target) and interest in self._interests:
+                    self._check_bounds(target.source, [None])
+                    await self._hold(interest, target, [None])
+                    if interest not in self._interests:  # it has left meanwhile
+                        interest.held.pop()[0].release(None)
+            except GatewayError:  # its `health` says why; who subscribes anew tries again
+                return
 
     async def _read_source(
         self, context: Context, target: SourceTarget, chat_ids: Sequence[str | None]
@@ -163,8 +201,11 @@ class Feeds:
             del self._watches[watch.source.id]
         self._budgets.forget_unused()
         for task in ending:
-            self._ending.add(task)
-            task.add_done_callback(self._ending.discard)
+            self._keep(task)
+
+    def _keep(self, task: "asyncio.Task[None]") -> None:
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
 
 
 def _is_watchable(target: SourceTarget) -> bool:

@@ -14,7 +14,10 @@ from resolvers.watching.words import ForeignWords
 
 
 class Listening:
-    """The streams of one source. `touched` is called with the chat (None: somewhere) that is to be read; `silenced` when a stream has ended."""
+    """The streams of one source. `touched` is called with the chat (None: somewhere) that is to be read; `silenced` when a stream has ended.
+
+    `is_watched`: whether anybody is interested in a chat; a stream of the source tells of all.
+    """
 
     def __init__(
         self,
@@ -22,11 +25,13 @@ class Listening:
         *,
         touched: Callable[[str | None], object],
         silenced: Callable[[str | None], None],
+        is_watched: Callable[[str], bool],
         clock: WatchClock,
         tuning: WatchTuning,
     ) -> None:
         self._context = context
         self._touched = touched
+        self._is_watched = is_watched
         self._clock = clock
         self._words = ForeignWords()
         self._streams = Streams(heard=self._heard, ended=silenced, clock=clock, tuning=tuning)
@@ -58,6 +63,6 @@ class Listening:
                 self._touched(chat_id)
             case ChatTouched():
                 self._touched(notice.chat_id or chat_id)
-            case ReplyGrew():
+            case ReplyGrew() if self._is_watched(notice.reply.chat_id):
                 if not await self._words.heard(self._context, notice.reply, self._clock.monotonic()):
                     self._touched(notice.reply.chat_id)

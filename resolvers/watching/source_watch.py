@@ -68,7 +68,12 @@ class SourceWatch:
             source.key, budget=budget, tuning=tuning, clock=clock, read=self._read, read_over=self._read_over
         )
         self._listening = Listening(
-            self._context, touched=self.touch, silenced=self._silenced, clock=clock, tuning=tuning
+            self._context,
+            touched=self.touch,
+            silenced=self._silenced,
+            is_watched=self._is_watched,
+            clock=clock,
+            tuning=tuning,
         )
         self._is_ended = False
         self.source = source
@@ -128,7 +133,7 @@ class SourceWatch:
         elif chat_id in subjects:
             touched = [subjects[chat_id]]
         else:
-            touched = [self._once(chat_id)] if None in subjects else []
+            touched = [self._once(chat_id)] if self._is_watched(chat_id) else []
         for subject in touched:
             self._schedule.touch(subject)
         self._schedule.turn()
@@ -158,6 +163,9 @@ class SourceWatch:
         """Why the last reading of one of them failed."""
         found = (self._schedule.subjects.get(chat_id) for chat_id in chat_ids)
         return next((one.error for one in found if one is not None and one.error is not None), None)
+
+    def _is_watched(self, chat_id: str) -> bool:
+        return chat_id in self._schedule.subjects or None in self._schedule.subjects
 
     def _silenced(self, chat_id: str | None) -> None:
         """A stream has ended, and nothing tells what happens there now: back to reading, soon."""

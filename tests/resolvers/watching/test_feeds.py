@@ -14,7 +14,7 @@ from resolvers.context import Tuning
 from resolvers.interest import Unwatched
 from resolvers.sources import disconnect_source
 from resolvers.targets import SourceTarget
-from tests.builders import a_chat
+from tests.builders import a_chat, a_principal
 from tests.fakes import FakeSource
 from tests.resolvers.rooms import a_vendor, logged, quiet, source_id
 from tests.resolvers.watching.virtual import WatchedRoom, a_watched_room
@@ -162,6 +162,35 @@ async def test_disconnected_source_ends_its_feeds_at_once(folder: Path) -> None:
             await watched.passes(10 * LONGEST)
             assert watched.source.calls == []
         assert watched.readings["disconnected"] == 1
+
+
+async def test_source_that_is_connected_later_is_watched_for_who_subscribed_to_everything(folder: Path) -> None:
+    async with a_watched_room(folder, a_vendor("one"), a_vendor("two", record={"owner": "key:1"})) as watched:
+        room, whole = watched.room, await watched.whole("one")
+        async with (
+            watched.feeds.interest(room.context(), [whole], is_everything=True),
+            watched.feeds.interest(room.context(), [whole]),
+        ):
+            await quiet(room)
+            assert watched.feeds.counts() == {"one": 1}
+            for _ in range(2):
+                await room.gateway.sources.changed(room.organization.id, 2)
+                await asyncio.gather(*watched.feeds._ending)
+            assert watched.feeds.counts() == {"one": 1, "two": 1}
+        await watched.passes(31)
+        assert watched.feeds.counts() == {}
+
+
+async def test_private_source_that_is_connected_later_is_not_watched_for_others(folder: Path) -> None:
+    private = a_vendor("two", record={"visibility": Visibility.OWNER, "owner": "key:1"})
+    async with a_watched_room(folder, a_vendor("one"), private) as watched:
+        room, whole = watched.room, await watched.whole("one")
+        other = room.context(principal=a_principal(key="key:2"))
+        async with watched.feeds.interest(other, [whole], is_everything=True):
+            await room.gateway.sources.changed(room.organization.id, 2)
+            (looking,) = watched.feeds._ending
+            await looking
+            assert watched.feeds.counts() == {"one": 1}
 
 
 async def test_end_of_the_process_ends_readings_under_way(folder: Path) -> None:
