@@ -1,6 +1,6 @@
 """How one source contributes to a merged list of chats: page by page in an order of its own, or drained into the mirror."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from domain.capabilities import ChatOrder
@@ -119,10 +119,16 @@ async def drain(context: Context, target: SourceTarget, needs: frozenset[str]) -
     return Drained(started_at, needs, is_whole, skipped)
 
 
-async def settle_missing(context: Context, target: SourceTarget, seen: set[str]) -> None:
-    """Ask for some of the chats that are known and that a whole list did not show: only the source's own "no" removes them."""
+async def settle_missing(
+    context: Context, target: SourceTarget, seen: set[str], asked: Callable[[], None] = lambda: None
+) -> None:
+    """Ask for some of the chats that are known and that a whole list did not show: only the source's own "no" removes them.
+
+    `asked` is called for each.
+    """
     known = await context.store.chats.native_ids(context.organization.id, target.source.id)
     for native_id in sorted(set(known) - seen)[:MAX_DOUBTS]:
+        asked()
         try:
             await read_chat(context, ChatTarget(target.source, target.live, native_id), must_commit=True)
         except UpstreamError:  # the list was read all the same; the next drain asks again

@@ -19,7 +19,7 @@ from resolvers.settling import endings_kept, own_rows_settled, renamed
 from resolvers.targets import ChatTarget, SourceTarget
 from storage.chats import ChatsSeen
 from storage.database import Transaction
-from storage.messages import MessagesSeen, Observed
+from storage.messages import Link, MessagesSeen, Observed
 
 
 async def read_chat(context: Context, target: ChatTarget, *, must_commit: bool = False) -> Chat | None:
@@ -180,9 +180,14 @@ async def under_known_ids(context: Context, target: ChatTarget, messages: Sequen
 
 
 async def see_messages(
-    context: Context, target: ChatTarget, read: MessagesRead, link: Joined, window: MessageWindow
+    context: Context,
+    target: ChatTarget,
+    read: MessagesRead,
+    link: Joined | None = None,
+    window: MessageWindow | None = None,
 ) -> Observed:
-    """Bring a reading of messages into the mirror. What a feed cannot reach is given up: the chat begins anew."""
+    """Bring a reading of messages into the mirror, as it joins what is known there."""
+    link = link or Joined(read=read, link=Link.UNTOLD)
     seen = MessagesSeen(
         organization_id=context.organization.id,
         source_id=target.source.id,
@@ -194,8 +199,8 @@ async def see_messages(
         includes_newest=read.is_complete or not read.has_after,
         active_leaf=read.active_leaf,
         link=link.link,
-        follows=window.after,
-        precedes=window.before,
+        follows=window.after if window is not None else None,
+        precedes=window.before if window is not None else None,
         is_first=link.is_first,
         begins_anew=link.begins_anew,
     )

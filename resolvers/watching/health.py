@@ -21,7 +21,7 @@ _FAILURES = 3
 _FAILING_SECONDS = 10.0
 """A source that is watched at a hundred places fails a hundred times in one hiccup."""
 _MARGIN = 0.8
-"""Recovered only when well below the bound, so that it does not go to and fro."""
+"""Recovered only when well below the bound, so that it does not change all the time."""
 
 
 class WatchState(StrEnum):

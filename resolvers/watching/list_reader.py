@@ -124,8 +124,10 @@ class ListReader:
             outdated = await self._see_all(context, target, pages, started_at, changed, is_whole=is_whole)
             self._last_whole = None if outdated else now
         skipped = sum((page.skipped for page in pages), NOTHING_SKIPPED)
-        # Whoever lists chats in an order of the gateway's finds them read a moment ago.
-        context.gateway.drains.last[target.source.id] = Drained(started_at, needs, is_whole, skipped)
+        drains, source_id = context.gateway.drains, target.source.id
+        if (last := drains.last.get(source_id)) is None or needs >= last.needs:
+            # Whoever lists chats in an order of the gateway's finds them read a moment ago.
+            drains.last[source_id] = Drained(started_at, needs, is_whole, skipped)
         return sorted(rows, key=lambda row: row.updated_at.timestamp() if row.updated_at else 0.0, reverse=True)
 
     async def _see_all(
@@ -143,7 +145,8 @@ class ListReader:
             await see_chats(context, target, page, changed=changed, outdated=outdated)
         if is_whole:
             await see_chats(context, target, SourcePage([], started_at), is_whole=True)
-            await settle_missing(context, target, {row.native_id for page in pages for row in page.rows})
+            shown = {row.native_id for page in pages for row in page.rows}
+            await settle_missing(context, target, shown, self._took)
         return outdated
 
     async def _read_folders(self, context: Context, target: SourceTarget) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from domain.paging import micros, updated_at_of
-from domain.records import Chat
+from domain.records import CHAT_FIELDS, Chat
 from storage.chats import WatchedChat
 
 _CLOCKS_DIFFER = timedelta(minutes=1)
@@ -27,18 +27,26 @@ class _Mark:
     updated_at: datetime | None
     has_baseline: bool
     is_settled: bool = False
+    is_listed: bool = False
 
 
-def mark_of(row: Chat) -> str:
-    """What a row tells of messages, as text."""
-    times = ((micros(time) if time is not None else None) for time in (row.updated_at, row.last_message_at))
-    return "/".join(str(part) if part is not None else "" for part in (*times, row.message_count))
+def mark_of(row: Chat, told: frozenset[str] = CHAT_FIELDS) -> str:
+    """What a row tells of messages, as text. `told`: what every row of the list tells; a full pass knows more."""
+    times = (
+        str(micros(time)) if name in told and time is not None else ""
+        for name, time in (("updated_at", row.updated_at), ("last_message_at", row.last_message_at))
+    )
+    number = str(row.message_count) if "message_count" in told and row.message_count is not None else ""
+    return "/".join((*times, number))
 
 
 class RowMarks:
-    """The marks of one source's chats. Times are of the monotonic clock, in seconds; `tick` is the vendor's."""
+    """The marks of one source's chats. Times are of the monotonic clock, in seconds; `tick` is the vendor's, `told` what rows tell."""
 
-    def __init__(self, known: Iterable[WatchedChat], tick: timedelta, most: int) -> None:
+    def __init__(
+        self, known: Iterable[WatchedChat], tick: timedelta, most: int, told: frozenset[str] = CHAT_FIELDS
+    ) -> None:
+        self._told = told
         self._two_ticks = 2 * tick.total_seconds()
         self._most = most
         self._walked_at: float | None = None
@@ -50,13 +58,18 @@ class RowMarks:
     def __contains__(self, chat_id: str) -> bool:
         return chat_id in self._marks
 
+    def tells_of(self, chat_id: str) -> bool:
+        """Whether the list shows the chat: one that is archived, or somebody else's, may be known and not listed."""
+        mark = self._marks.get(chat_id)
+        return mark is not None and mark.is_listed
+
     def may_stop_at(self, row: Chat) -> bool:
         """Whether a list in the order of changes shows nothing new behind this row: the last walk saw it as it is, and not too freshly."""
         mark = self._marks.get(row.native_id)
         return (
             self._walked_at is not None
             and mark is not None
-            and mark.text == mark_of(row)
+            and mark.text == mark_of(row, self._told)
             and mark.first_seen + self._two_ticks <= self._walked_at
         )
 
@@ -68,7 +81,7 @@ class RowMarks:
         is_first, news = self._walked_at is None, frozenset(is_news)
         to_read = []
         for place, row in enumerate(rows):
-            text, mark = mark_of(row), self._marks.get(row.native_id)
+            text, mark = mark_of(row, self._told), self._marks.get(row.native_id)
             if mark is None:
                 # Of a source that has more chats than are read in turns, the old ones wait until something happens there.
                 waits = is_first and place >= self._most
@@ -76,7 +89,7 @@ class RowMarks:
                 self._marks[row.native_id] = mark
             elif mark.text != text:
                 mark.text, mark.first_seen, mark.is_settled = text, began_at, False
-            mark.updated_at = updated_at_of(row)
+            mark.updated_at, mark.is_listed = updated_at_of(row), True
             mark.has_baseline |= row.native_id in news
             if not mark.is_settled:
                 to_read.append(row.native_id)

@@ -264,7 +264,7 @@ class SourceWatch:
         if not target.capabilities.rows_tell_messages:
             for chat in known:
                 self._in_turn(chat.native_id)
-        marks = RowMarks(known, target.capabilities.clock_tick, most)
+        marks = RowMarks(known, target.capabilities.clock_tick, most, target.capabilities.row_fields)
         return ListReader(marks, self._tuning, self._clock, self._budget.take)
 
     def _read_what_it_says(self, target: SourceTarget, to_read: Collection[str]) -> list[Subject]:
@@ -281,6 +281,7 @@ class SourceWatch:
                 first.append(subject)
             elif subject.due is None and subject.state is SubjectState.IDLE:
                 subject.due = self._clock.monotonic()
+        self._count()
         return first if rows_tell else [one for one in self._schedule.subjects.values() if one.is_in_turn]
 
     async def _succeeded(self, subject: Subject) -> None:
@@ -330,7 +331,7 @@ class SourceWatch:
     def _is_told_by_list(self, subject: Subject) -> bool:
         if subject.chat_id is None or self._list is None or self._live is None:
             return False
-        return self._live.capabilities.rows_tell_messages and subject.chat_id in self._list.marks
+        return self._live.capabilities.rows_tell_messages and self._list.marks.tells_of(subject.chat_id)
 
     def _is_full(self, subject: Subject) -> bool:
         """Whether it is time for a slow full pass; the next one is then some time away."""
@@ -367,7 +368,6 @@ class SourceWatch:
             subject.is_in_turn = True
             if subject.due is None and subject.state is SubjectState.IDLE:
                 subject.due = self._clock.monotonic()
-            self._count()
         return subject
 
     def _expire(self, subject: Subject) -> None:

@@ -254,10 +254,10 @@ async def test_answer_of_somebody_else_is_looked_at_often_while_it_grows(folder:
         reply = replace(watched.source.says_by_itself("c1", "He"), state=MessageState.STREAMING)
         watched.source._put(reply)
         await watched.passes(LONGEST)
-        for text in ["Hel", "Hell", "Hello"]:
+        for text in ["Hell", "Hello", "Hello "]:
             watched.source._put(replace(reply, text=text))
             assert await reads_in(watched, 2) >= 1
-        watched.source._put(replace(reply, text="Hello!", state=MessageState.COMPLETE))
+        watched.source._put(replace(reply, text="Hello you", state=MessageState.COMPLETE))
         await watched.passes(2)
         assert await logged(watched.room) == [
             ("MESSAGE_CREATED", reply.native_id),

@@ -65,6 +65,21 @@ def test_every_thing_that_a_row_tells_of_messages_counts() -> None:
     assert some.walked([row("a", 0, message_count=2, title="renamed")], 200, is_news=[]) == []
 
 
+def test_what_only_a_full_pass_tells_does_not_count() -> None:
+    """Otherwise every chat would look changed after each of them, and once more afterwards."""
+    some = RowMarks([], SECOND, 100, frozenset({"title", "updated_at"}))
+    some.walked([row("a", 0)], 100, is_news=[])
+    some.was_read("a", 110, at(0))
+    assert some.walked([row("a", 0, message_count=7, last_message_at=at(0))], 120, is_news=[]) == []
+
+
+def test_chat_that_is_known_and_not_listed_is_not_told_of() -> None:
+    some = marks(("a", mark_of(row("a", 0))), ("archived", mark_of(row("archived", 0))))
+    assert not some.tells_of("a")
+    some.walked([row("a", 0)], 100, is_news=[])
+    assert [some.tells_of(name) for name in ("a", "archived", "unknown")] == [True, False, False]
+
+
 def test_what_was_read_before_a_restart_need_not_be_read_again() -> None:
     some = marks(("a", mark_of(row("a", 0))), ("b", mark_of(row("b", 0))), ("c", None))
     assert some.walked([row("a", 0), row("b", 1), row("c", 0)], 100, is_news=[]) == ["b", "c"]

@@ -55,7 +55,7 @@ async def words_of(ear: Ear, reply: Message, text: str) -> str:
 
 async def test_words_are_handed_on_as_they_come(folder: Path) -> None:
     async with heard(folder) as (watched, ear, reply):
-        for text in ["Hel", "Hello", "Hello 👋", "Hello 👋🏽 there"]:
+        for text in ["Hell", "Hello", "Hello 👋", "Hello 👋🏽 there"]:
             await grows(watched, reply, text)
         assert await words_of(ear, reply, "Hello 👋🏽 there")
 
@@ -101,7 +101,7 @@ async def test_words_of_an_answer_that_is_not_known_make_its_chat_be_read(folder
         await watched.passes(5)
         other = watched.source.says_by_itself("c1", "Another", MessageRole.ASSISTANT)
         other = watched.source._put(replace(other, state=MessageState.STREAMING))
-        await grows(watched, other, "Another ans")
+        await grows(watched, other, "Another a")
         await watched.passes(1)
         event = await ear.until(Happened)
         assert isinstance(event, Happened)
