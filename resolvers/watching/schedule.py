@@ -5,7 +5,9 @@ for the budget, and is counted afterwards; it does wait while the vendor wants s
 """
 
 import asyncio
+import heapq
 from collections.abc import Awaitable, Callable
+from itertools import count
 
 from resolvers.watching.budget import Budget
 from resolvers.watching.clock import Timer, WatchClock
@@ -13,6 +15,8 @@ from resolvers.watching.subject import Subject, SubjectState
 from resolvers.watching.tuning import WatchTuning
 
 Waiting = list["asyncio.Future[None]"]
+_Plans = list[tuple[float, int, int, Subject]]
+"""A heap of (when it is due, a number, which of its plans, a subject): one that has a newer plan is passed over."""
 
 
 class Schedule:
@@ -38,12 +42,22 @@ class Schedule:
         self._timer: Timer | None = None
         self._was_urgent = False
         self._is_closed = False
+        self._numbers = count()
+        self._coming: _Plans = []
+        self._waited_for: _Plans = []
+        self._urgent: _Plans = []
+        self._ordinary: _Plans = []
         self.subjects: dict[str | None, Subject] = {}
 
     @property
     def is_reading(self) -> bool:
         """Whether a reading is under way."""
         return bool(self._tasks)
+
+    def planned(self, subject: Subject) -> None:
+        """It is due at another time than before, or matters more; while it is read, that waits. See `turn`."""
+        if subject.due is not None and subject.state is SubjectState.IDLE:
+            heapq.heappush(self._coming, (subject.due, next(self._numbers), subject.plan, subject))
 
     def touch(self, subject: Subject) -> None:
         """Read it now, or one shortest interval after its last reading began: whatever is said of it, it is not read more often. See `turn`."""
@@ -56,6 +70,7 @@ class Schedule:
     def drop(self, subject: Subject) -> None:
         """Forget it, and end a reading of it that is under way."""
         self.subjects.pop(subject.chat_id, None)
+        subject.due = None
         task = self._tasks.get(subject)
         if task is not None and task is not asyncio.current_task():
             task.cancel()
@@ -67,14 +82,17 @@ class Schedule:
             self._timer = None
         while not self._is_closed and len(self._tasks) < self._tuning.concurrency:
             now = self._clock.monotonic()
-            subject = self._next(now)
-            if subject is None:
-                self._wake_when_due(now)
+            plans = self._next(now)
+            if plans is None:
+                if coming := _first(self._coming):
+                    self._wake_in(coming[0] - now)
                 return
+            subject = plans[0][-1]
             wait = self._budget.blocked_seconds() if subject.is_waited_for else self._budget.wait_seconds()
             if wait > 0:
                 self._wake_in(wait)
                 return
+            heapq.heappop(plans)
             self._begin(subject, now)
 
     def close(self) -> "list[asyncio.Task[None]]":
@@ -87,16 +105,16 @@ class Schedule:
             task.cancel()
         return tasks
 
-    def _next(self, now: float) -> Subject | None:
-        due = [
-            one
-            for one in self.subjects.values()
-            if one.due is not None and one.due <= now and one.state is SubjectState.IDLE
-        ]
-        ordinary = [one for one in due if not one.is_urgent]
-        if ordinary and self._was_urgent and not any(one.is_waited_for for one in due):
-            due = ordinary
-        return min(due, key=lambda one: (not one.is_waited_for, not one.is_urgent, one.due), default=None)
+    def _next(self, now: float) -> _Plans | None:
+        """The plans of which the first one is next; None when nothing is due."""
+        while (coming := _first(self._coming)) and coming[0] <= now:
+            subject = coming[-1]
+            plans = self._waited_for if subject.is_waited_for else self._urgent if subject.is_urgent else self._ordinary
+            heapq.heappush(plans, heapq.heappop(self._coming))
+        in_order = [self._waited_for, self._urgent, self._ordinary]
+        if self._was_urgent:
+            in_order = [self._waited_for, self._ordinary, self._urgent]
+        return next((plans for plans in in_order if _first(plans)), None)
 
     def _begin(self, subject: Subject, now: float) -> None:
         self._budget.take()
@@ -113,6 +131,7 @@ class Schedule:
             self._tasks.pop(subject, None)
             if subject.state is SubjectState.READING:
                 subject.state = SubjectState.IDLE
+                self.planned(subject)
                 if subject.waiting:
                     subject.touch(self._clock.monotonic())
                 elif subject.again:
@@ -121,10 +140,15 @@ class Schedule:
                 self._read_over(subject)
                 self.turn()
 
-    def _wake_when_due(self, now: float) -> None:
-        coming = [one.due for one in self.subjects.values() if one.due is not None and one.state is SubjectState.IDLE]
-        if coming:
-            self._wake_in(min(coming) - now)
-
     def _wake_in(self, seconds: float) -> None:
         self._timer = self._clock.call_later(max(0.0, seconds), self.turn)
+
+
+def _first(plans: _Plans) -> tuple[float, int, int, Subject] | None:
+    """The first plan that still holds."""
+    while plans:
+        due, _, plan, subject = plans[0]
+        if plan == subject.plan and due == subject.due and subject.state is SubjectState.IDLE:
+            return plans[0]
+        heapq.heappop(plans)
+    return None

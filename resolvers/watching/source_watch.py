@@ -348,8 +348,8 @@ class SourceWatch:
     def _subject(self, chat_id: str | None) -> Subject:
         subject = self._schedule.subjects.get(chat_id)
         if subject is None:
-            subject = Subject(chat_id, Pace(self._tuning.poll_seconds_min, self._tuning.poll_seconds_max))
-            self._schedule.subjects[chat_id] = subject
+            pace = Pace(self._tuning.poll_seconds_min, self._tuning.poll_seconds_max)
+            subject = self._schedule.subjects[chat_id] = Subject(chat_id, pace, self._schedule.planned)
         return subject
 
     def _once(self, chat_id: str) -> Subject:

@@ -6,6 +6,7 @@ idle ──due, touched or asked for──▶ reading ──▶ idle: due soon a
 """
 
 import asyncio
+from collections.abc import Callable
 from enum import Enum, auto
 
 from domain.errors import GatewayError
@@ -29,12 +30,14 @@ class Subject:
 
     `holders`: how many subscribers want it; `linger` runs after the last of them. `is_in_turn`: its source is watched as a whole, and only
     reading tells what is new in its chats. `is_once`: it is to be read once, because something was said of it. `due` None: when somebody asks.
+    `planned` is called whenever that, or how much it matters, has changed; `plan` counts these changes.
     """
 
     __slots__ = (
+        "_due",
+        "_planned",
         "again",
         "chat_id",
-        "due",
         "error",
         "failures",
         "full_due",
@@ -44,12 +47,16 @@ class Subject:
         "is_urgent",
         "linger",
         "pace",
+        "plan",
         "started",
         "state",
         "waiting",
     )
 
-    def __init__(self, chat_id: str | None, pace: Pace) -> None:
+    def __init__(self, chat_id: str | None, pace: Pace, planned: "Callable[[Subject], None]") -> None:
+        self._planned = planned
+        self._due: float | None = None
+        self.plan = 0
         self.chat_id = chat_id
         self.pace = pace
         self.state = SubjectState.IDLE
@@ -59,12 +66,22 @@ class Subject:
         self.is_once = False
         self.is_urgent = False
         self.again = False
-        self.due: float | None = None
         self.full_due = NEVER
         self.started = LONG_AGO
         self.failures = 0
         self.error: GatewayError | None = None
         self.waiting: list[asyncio.Future[None]] = []
+
+    @property
+    def due(self) -> float | None:
+        """When it is read next."""
+        return self._due
+
+    @due.setter
+    def due(self, at: float | None) -> None:
+        self._due = at
+        self.plan += 1
+        self._planned(self)
 
     @property
     def is_wanted(self) -> bool:
@@ -90,9 +107,9 @@ class Subject:
         """Something happened: read it at `at`, or again, because a reading under way may have begun before."""
         if self.state is SubjectState.READING:
             self.again = True
-        elif self.state is SubjectState.IDLE:
+        elif self.state is SubjectState.IDLE and not (self.is_urgent and self._due is not None and self._due <= at):
             self.is_urgent = True
-            self.due = at if self.due is None else min(self.due, at)
+            self.due = at if self._due is None else min(self._due, at)
 
     def wait(self, at: float) -> "asyncio.Future[None]":
         """Done when a reading that begins after this call has ended; it raises what that raises."""
@@ -102,6 +119,8 @@ class Subject:
         else:
             self.waiting.append(future)
             self.touch(at)
+            if self.state is SubjectState.IDLE and len(self.waiting) == 1:
+                self.due = self._due  # it matters more now
         return future
 
     def begin(self, now: float) -> "list[asyncio.Future[None]]":
