@@ -234,7 +234,7 @@ async def test_words_that_miss_what_came_before_wait_for_the_whole(tmp_path: Pat
     voice = Voice(feed)
     voice.hear(b'["grew",1,2,"c","m",1,3,"lo",0,"s"]')
     assert feed.under_way(1) == []
-    voice.hear(b'["grew",1,2,"c","m",1,0,"Hel",0,"s"]')
+    voice.hear(b'["grew",1,2,"c","m",1,0,"Hello",0,"s"]')
     voice.hear(b'["grew",1,2,"c","m",1,3,"lo",0,"s"]')
     assert [growth.text_so_far for growth in feed.under_way(1)] == ["Hello"]
 
