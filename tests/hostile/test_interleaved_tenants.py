@@ -210,5 +210,5 @@ def test_nothing_secret_was_printed_counted_or_kept_in_the_clear(world: World, h
     assert "Bearer" not in said
     assert "eyJ" not in said
     assert "Traceback" not in said, said[said.index("Traceback") - 500 :][:3000]
-    files = b"".join(path.read_bytes() for path in world.installation.folder.glob("test.db*"))
+    files = b"".join(path.read_bytes() for path in world.installation.folder.rglob("test.db*") if path.is_file())
     assert [secret for secret in (CANARY, *world.judge.secrets) if secret.encode() in files] == []
