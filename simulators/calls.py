@@ -61,7 +61,8 @@ class Calls:
         self._book.clear()
 
     def named(self, operation: str | None = None) -> list[dict[str, Any]]:
-        return [asdict(call) for call in self._book if operation in (None, call.operation)]
+        so_far = list(self._book)  # at once: a test may look from another thread while calls go on coming
+        return [asdict(call) for call in so_far if operation in (None, call.operation)]
 
 
 def _read_headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:

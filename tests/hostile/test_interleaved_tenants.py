@@ -118,14 +118,14 @@ async def listed_by_ann(world: World) -> dict[str, set[Place]]:
 
 async def replies_end(world: World) -> None:
     """No reply is being written any more."""
-    ends = time.monotonic() + 60
+    ends = time.monotonic() + 300
     while "switchboard_replies_followed 0.0" not in await metrics(world):
         assert time.monotonic() < ends
         await asyncio.sleep(0.05)  # another process works; there is nothing to wait on
 
 
 async def metrics(world: World) -> str:
-    async with httpx.AsyncClient(timeout=30, verify=False) as http:
+    async with httpx.AsyncClient(timeout=300, verify=False) as http:
         return (await http.get(f"{world.gateway.origin}/metrics")).text
 
 
@@ -210,5 +210,5 @@ def test_nothing_secret_was_printed_counted_or_kept_in_the_clear(world: World, h
     assert "Bearer" not in said
     assert "eyJ" not in said
     assert "Traceback" not in said, said[said.index("Traceback") - 500 :][:3000]
-    files = b"".join(path.read_bytes() for path in world.installation.folder.glob("test.db*"))
+    files = b"".join(path.read_bytes() for path in world.installation.folder.rglob("test.db*") if path.is_file())
     assert [secret for secret in (CANARY, *world.judge.secrets) if secret.encode() in files] == []

@@ -106,7 +106,7 @@ async def the_end(world: World, folder: str, heard: Heard) -> None:
     fields = {"sourceId": local, "title": f"{WORDS['acme']} ends", "folderId": folder}
     made = (await admin.do(writing.CREATE, input=fields))["chat"]["id"]
     await admin.do(writing.SEND, input={"chatId": made, "text": THE_END})
-    ends = time.monotonic() + 60
+    ends = time.monotonic() + 300
     while not all(any(THE_END in str(event) for event in events) for events in heard.values()):
         assert time.monotonic() < ends, {way for way, events in heard.items() if THE_END not in str(events)}
         await asyncio.sleep(0.05)  # the lines take what comes; there are many of them to wait on

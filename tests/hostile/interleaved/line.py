@@ -16,7 +16,7 @@ Hear = Callable[[dict[str, Any]], None]
 Check = Callable[[str, Collection[str]], None]
 """Takes each message as it came, before anything is made of it, and the texts that the operations under way have named."""
 
-_SECONDS = 60.0
+_SECONDS = 300.0
 
 
 @dataclass

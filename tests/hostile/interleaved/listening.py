@@ -20,7 +20,7 @@ _ADDED = (
 )
 _NOW = "{ chats(first: 1, withinMs: 20000) { eventCursor } }"
 _LAST = """mutation ($input: CreateFolderInput!) { createFolder(input: $input) { folder { id } userErrors { code message } } }"""
-_SECONDS = 120.0
+_SECONDS = 300.0
 
 
 @dataclass

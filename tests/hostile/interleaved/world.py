@@ -111,7 +111,7 @@ class World:
     @asynccontextmanager
     async def client(self, credential: str, organization: str) -> AsyncIterator[Client]:
         """A client that nobody judges."""
-        async with httpx.AsyncClient(timeout=60, verify=False) as http:
+        async with httpx.AsyncClient(timeout=300, verify=False) as http:
             yield Client(self.gateway.url, headers_of(credential, organization), http)
 
     @asynccontextmanager
@@ -133,7 +133,7 @@ class World:
         # The gateway closes a connection that is idle for 5 s: one that is near to it is not used any more.
         limits = httpx.Limits(keepalive_expiry=1.0)
         http = await stack.enter_async_context(
-            httpx.AsyncClient(timeout=60, headers=headers, limits=limits, verify=False)
+            httpx.AsyncClient(timeout=300, headers=headers, limits=limits, verify=False)
         )
         who = f"{person}@{organization}"
         audiences = (organization, who) if person == "ann" else (organization,)
