@@ -180,21 +180,29 @@ class Feeds:
         return watch
 
     def _check_bounds(self, source: Source, chat_ids: Sequence[str | None]) -> None:
+        if self._excess(source, chat_ids) is not None:
+            for watch in list(self._watches.values()):
+                watch.let_go()
+        if (excess := self._excess(source, chat_ids)) is not None:
+            figure, limit, whose = excess
+            raise LimitExceeded(
+                f"{figure} chats {whose} would be watched at the same time; {limit} can be. Subscribe to fewer chats, "
+                "or to all of them at once by naming none.",
+                limit=limit,
+                figure=figure,
+            )
+
+    def _excess(self, source: Source, chat_ids: Sequence[str | None]) -> tuple[int, int, str] | None:
+        """What it would come to, and the bound that this is beyond."""
         watch = self._watches.get(source.id)
         new = sum(watch is None or not watch.wants(chat_id) for chat_id in chat_ids)
         of_source = new + (watch.wanted() if watch is not None else 0)
         of_all = new + sum(self.counts().values())
-        for figure, limit, whose in (
-            (of_source, self._tuning.feeds_per_source, f"of {source.key}"),
-            (of_all, self._tuning.feeds, "of this gateway"),
-        ):
-            if new and figure > limit:
-                raise LimitExceeded(
-                    f"{figure} chats {whose} would be watched at the same time; {limit} can be. Subscribe to fewer chats, "
-                    "or to all of them at once by naming none.",
-                    limit=limit,
-                    figure=figure,
-                )
+        if new and of_source > self._tuning.feeds_per_source:
+            return of_source, self._tuning.feeds_per_source, f"of {source.key}"
+        if new and of_all > self._tuning.feeds:
+            return of_all, self._tuning.feeds, "of this gateway"
+        return None
 
     def _ended(self, watch: SourceWatch, ending: Iterable["asyncio.Task[None]"]) -> None:
         if self._watches.get(watch.source.id) is watch:

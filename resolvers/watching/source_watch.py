@@ -62,6 +62,7 @@ class SourceWatch:
         self._live: ChatSource | None = None
         self._list: ListReader | None = None
         self._readers: dict[Subject, ChatReader] = {}
+        self._in_turns: set[Subject] = set()
         self._answering: set[asyncio.Task[None]] = set()
         self._health = WatchHealth(tuning.poll_seconds_max)
         self._schedule = Schedule(
@@ -104,6 +105,13 @@ class SourceWatch:
         subject.holders -= 1
         if subject.holders == 0:
             subject.linger = self._clock.call_later(self._tuning.linger_seconds, partial(self._expire, subject))
+
+    def let_go(self) -> None:
+        """Watch nothing any more that nobody subscribes to just now."""
+        for subject in [one for one in self._schedule.subjects.values() if one.linger is not None]:
+            if subject.linger is not None:
+                subject.linger.cancel()
+                self._expire(subject)
 
     def wanted(self) -> int:
         """How many chats and lists somebody subscribes to."""
@@ -214,9 +222,10 @@ class SourceWatch:
         return SourceTarget(source, live)
 
     async def _read_chat(self, subject: Subject, target: SourceTarget, chat_id: str) -> None:
-        started_at, is_full = self._context.now(), self._is_full(subject)
+        started_at, is_full = self._context.now(), subject.started >= subject.full_due
         reader = self._readers.setdefault(subject, ChatReader(self._tuning, self._budget.take))
         news = await reader.read(self._context, ChatTarget(target.source, target.live, chat_id), is_full=is_full)
+        subject.full_due = self._next_full_pass() if is_full else subject.full_due
         subject.is_once = news.again
         subject.again |= news.again
         if news.is_gone:
@@ -247,12 +256,14 @@ class SourceWatch:
         to_read: Collection[str] = ()
         is_news = False
         if target.capabilities.can(Capability.LIST_CHATS):
-            news = await self._list.read(self._context, target, is_full=self._is_full(subject))
+            is_full = subject.started >= subject.full_due
+            news = await self._list.read(self._context, target, is_full=is_full)
+            subject.full_due = self._next_full_pass() if is_full else subject.full_due
             to_read, is_news = news.to_read, news.is_news
         self._plan(subject, is_news=is_news)
-        first = self._read_what_it_says(target, to_read)
+        spoken_of = self._read_what_it_says(target, to_read)
         if waiting:
-            answers = [self._schedule.wait(one) for one in first]
+            answers = [self._schedule.wait(one) for one in spoken_of]
             task = asyncio.create_task(_answer_after(list(waiting), answers))
             waiting.clear()
             self._answering.add(task)
@@ -267,22 +278,21 @@ class SourceWatch:
         marks = RowMarks(known, target.capabilities.clock_tick, most, target.capabilities.row_fields)
         return ListReader(marks, self._tuning, self._clock, self._budget.take)
 
-    def _read_what_it_says(self, target: SourceTarget, to_read: Collection[str]) -> list[Subject]:
-        """Chats with something new at once, those that were never read when there is time. Those that a client who catches up waits for."""
+    def _read_what_it_says(self, target: SourceTarget, to_read: Collection[str]) -> Collection[Subject]:
+        """Chats with something new at once, those that were never read when there is time. All that a list speaks of, or hides something of."""
         assert self._list is not None, "a list was just read"
         rows_tell = target.capabilities.rows_tell_messages
-        first = []
-        for chat_id in to_read:
-            subject = self._once(chat_id) if rows_tell else self._in_turn(chat_id)
-            if subject is None:  # more than are read in turns
-                continue
-            if self._list.marks.brings_news(chat_id):
+        found = [self._once(chat_id) if rows_tell else self._in_turn(chat_id) for chat_id in to_read]
+        spoken_of = [
+            subject for subject in found if subject is not None
+        ]  # of very many chats not all are read in turns
+        for subject in spoken_of:
+            if self._list.marks.brings_news(subject.chat_id or ""):
                 self._schedule.touch(subject)
-                first.append(subject)
             elif subject.due is None and subject.state is SubjectState.IDLE:
                 subject.due = self._clock.monotonic()
         self._count()
-        return first if rows_tell else [one for one in self._schedule.subjects.values() if one.is_in_turn]
+        return spoken_of if rows_tell else self._in_turns
 
     async def _succeeded(self, subject: Subject) -> None:
         subject.failures, subject.error = 0, None
@@ -333,13 +343,6 @@ class SourceWatch:
             return False
         return self._live.capabilities.rows_tell_messages and self._list.marks.tells_of(subject.chat_id)
 
-    def _is_full(self, subject: Subject) -> bool:
-        """Whether it is time for a slow full pass; the next one is then some time away."""
-        if subject.started < subject.full_due:
-            return False
-        subject.full_due = self._next_full_pass()
-        return True
-
     def _next_full_pass(self) -> float:
         return self._clock.monotonic() + self._tuning.full_pass_seconds * (1 - self._clock.random() / 4)
 
@@ -360,12 +363,13 @@ class SourceWatch:
 
     def _in_turn(self, chat_id: str) -> Subject | None:
         """To be read again and again, because nothing else tells what is new in it. None: there are too many of these."""
-        subjects = self._schedule.subjects
-        if chat_id not in subjects and len(subjects) >= self._tuning.chats_per_source + self._tuning.feeds_per_source:
+        subject = self._schedule.subjects.get(chat_id)
+        if (subject is None or not subject.is_in_turn) and len(self._in_turns) >= self._tuning.chats_per_source:
             return None
         subject = self._subject(chat_id)
         if not subject.is_in_turn:
             subject.is_in_turn = True
+            self._in_turns.add(subject)
             if subject.due is None and subject.state is SubjectState.IDLE:
                 subject.due = self._clock.monotonic()
         return subject
@@ -375,6 +379,7 @@ class SourceWatch:
         subject.full_due = NEVER
         if subject.chat_id is None:
             self._list = None
+            self._in_turns.clear()
             for other in list(self._schedule.subjects.values()):
                 other.is_in_turn = other.is_once = False
                 self._drop_if_done(other)
@@ -388,6 +393,7 @@ class SourceWatch:
         if self._is_ended or subject.is_needed or self._schedule.subjects.get(subject.chat_id) is not subject:
             return
         self._schedule.drop(subject)
+        self._in_turns.discard(subject)
         self._readers.pop(subject, None)
         self._count()
         if not self._schedule.subjects:

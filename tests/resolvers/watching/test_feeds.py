@@ -120,11 +120,22 @@ async def test_more_chats_than_are_watched_at_a_time_are_refused_and_nothing_is_
 async def test_more_chats_of_all_sources_than_are_watched_at_a_time_are_refused(folder: Path) -> None:
     async with a_watched_room(folder, a_vendor("one"), a_vendor("two"), feeds=1) as watched:
         targets = [*await watched.chats("c1", source="one"), *await watched.chats("c1", source="two")]
-        with pytest.raises(LimitExceeded):
+        with pytest.raises(LimitExceeded) as caught:
             async with watched.subscribed(targets):
                 raise AssertionError("it was to be refused")
+        assert "of this gateway" in caught.value.message
         await watched.passes(LINGER)
         assert watched.feeds.counts() == {}
+
+
+async def test_what_only_lingers_makes_room_for_who_subscribes(folder: Path) -> None:
+    async with a_watched_room(folder, a_vendor_of(9), feeds_per_source=5) as watched:
+        async with watched.subscribed(await watched.chats(*chats(4))):
+            pass
+        async with watched.subscribed(await watched.chats(*chats(9)[4:])):
+            assert watched.feeds.counts() == {"vendor": 5}
+        await watched.passes(LINGER)
+        assert watched.clock.timers == 0
 
 
 async def test_chat_that_is_not_there_is_asked_for_and_then_left_alone(folder: Path) -> None:

@@ -374,6 +374,27 @@ async def test_catching_up_waits_for_the_messages_of_a_chat_that_is_new(folder: 
         assert await created(watched) == [new]
 
 
+@pytest.mark.parametrize("rows_tell", [True, False])
+async def test_behind_caught_up_a_message_in_any_chat_is_news(folder: Path, rows_tell: bool) -> None:
+    """Nobody has ever read these chats: what a first reading shows would be history."""
+    vendor = a_vendor_of(9, rows_tell_messages=rows_tell)
+    async with a_watched_room(folder, vendor) as watched, watched.subscribed([await watched.whole()]):
+        assert await caught_up(watched) == []
+        new = somebody_writes(watched, "c8", second=9)
+        await watched.passes(LONGEST)
+        assert await created(watched) == [new]
+
+
+async def test_more_chats_than_are_read_in_turns_are_left_out(folder: Path) -> None:
+    async with (
+        a_watched_room(folder, a_vendor_of(9), chats_per_source=4) as watched,
+        watched.subscribed([await watched.whole()]),
+    ):
+        asked = _chats_asked(watched)
+        await watched.passes(120)
+        assert len(set(asked)) == 4
+
+
 async def test_source_whose_chats_cannot_all_be_read_in_time_is_incomplete(folder: Path) -> None:
     vendor = a_vendor_of(30)
     within = Tuning(caught_up_seconds=0.2)
