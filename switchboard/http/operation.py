@@ -56,14 +56,14 @@ class Operation:
         self.is_mutation = False
         self.task: asyncio.Task[None] = host.spawn(self._run(request, session, name))
 
-    def stop(self) -> None:
-        """End it, unheard. A mutation runs to its end: half of a write helps nobody."""
+    def stop(self, *, client_left: bool) -> None:
+        """End it, unheard. A mutation runs to its end: half of a write helps nobody; it learns that its client wants it no more."""
         self._is_over = True
         if self._subscriber is not None:
             self._subscriber.stop()
-        if self.is_mutation:
+        if self.is_mutation and client_left:
             self._client_left.set()
-        else:
+        if not self.is_mutation:
             self.task.cancel()
 
     # As the outlet of a subscription

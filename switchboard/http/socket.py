@@ -109,13 +109,13 @@ class Socket:
                     name = f"{self._request_id}.{self._started}"
                     self._operations[operation_id] = Operation(self, operation_id, request, self._session, name)
                 case Stop(operation_id):
-                    self._stop(self._operations.pop(operation_id))
+                    self._stop(self._operations.pop(operation_id), client_left=True)
 
-    def _stop(self, operation: Operation) -> None:
+    def _stop(self, operation: Operation, *, client_left: bool) -> None:
         if operation.is_mutation and not operation.task.done():
             self._mutations.add(operation.task)
             operation.task.add_done_callback(self._mutations.discard)
-        operation.stop()
+        operation.stop(client_left=client_left)
 
     def is_over(self, operation_id: str, operation: Operation) -> None:
         """An operation has said its last. The client may have completed it and used the id again."""
@@ -125,13 +125,13 @@ class Socket:
     def _close(self, closing: Close) -> None:
         """Nothing more is told from here on; the reading ends where it waits."""
         self._closing = closing
-        self._stop_all()
+        self._stop_all(client_left=False)
         if self._reading is not None and self._reading is not asyncio.current_task():
             self._reading.cancel()
 
-    def _stop_all(self) -> None:
+    def _stop_all(self, *, client_left: bool) -> None:
         for operation in self._operations.values():
-            self._stop(operation)
+            self._stop(operation, client_left=client_left)
         self._operations.clear()
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -162,7 +162,7 @@ class Socket:
         """Stop everything, say why, and give the credential back."""
         self._reading = None
         self._stop_timer()
-        self._stop_all()
+        self._stop_all(client_left=self._closing is None)
         tasks = self._tasks - self._mutations
         for task in tasks:
             task.cancel()

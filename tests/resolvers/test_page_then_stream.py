@@ -13,7 +13,7 @@ from domain.ids import chat_id
 from domain.paging import PageRequest
 from domain.records import EventKind, Message, MessageRole
 from domain.source import NewChat, NewMessage
-from resolvers.live import CaughtUp, Happened
+from resolvers.live_events import CaughtUp, Happened
 from resolvers.messages import MessageList, MessageQuery, load_messages
 from resolvers.sending import ReplyMode, SendMessage, send_message
 from storage import local

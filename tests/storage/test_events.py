@@ -187,38 +187,3 @@ async def test_a_reader_misses_nothing_that_several_processes_log(world: World, 
 def start_logger(url: str, organization_id: int, name: str, number: int) -> "subprocess.Popen[bytes]":
     arguments = [sys.executable, "-c", _LOGGER, url, str(organization_id), name, str(number)]
     return subprocess.Popen(arguments, cwd=Path(__file__).parents[2])
-
-
-async def test_lines_behind_a_position_tell_whether_some_are_gone(world: World) -> None:
-    events, organization_id = world.store.events, world.organization.id
-    for second, name in enumerate("abcd"):
-        world.clock.now = at(second)
-        await world.write(lambda tx, name=name: append(world, tx, name))  # type: ignore[misc]
-    await world.write(lambda tx: events.forget_before(tx, organization_id, at(2)))
-    for seq, found, is_torn in [
-        (0, [3, 4], True),
-        (1, [3, 4], True),
-        (2, [3, 4], False),
-        (3, [4], False),
-        (4, [], False),
-    ]:
-        lines = await events.lines_after(organization_id, seq, 10)
-        assert ([line.seq for line in lines.events], lines.head, lines.is_torn) == (found, 4, is_torn), seq
-    await world.write(lambda tx: events.forget_before(tx, organization_id, at(99)))
-    assert (await events.lines_after(organization_id, 3, 10)).is_torn
-    assert not (await events.lines_after(organization_id, 4, 10)).is_torn
-
-
-async def test_lines_behind_a_position_are_as_many_as_were_asked_for(world: World) -> None:
-    for name in "abcd":
-        await world.write(lambda tx, name=name: append(world, tx, name))  # type: ignore[misc]
-    lines = await world.store.events.lines_after(world.organization.id, 1, 2)
-    assert [(line.seq, line.native_id, dict(line.detail)) for line in lines.events] == [
-        (2, "b", {"a": 1}),
-        (3, "c", {"a": 1}),
-    ]
-
-
-async def test_organization_that_is_not_there_has_no_lines(world: World) -> None:
-    lines = await world.store.events.lines_after(99, 0, 10)
-    assert (list(lines.events), lines.head, lines.is_torn) == ([], 0, False)

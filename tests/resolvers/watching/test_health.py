@@ -7,7 +7,7 @@ import pytest
 
 from domain.errors import UpstreamUnavailable
 from domain.records import EventKind, HealthState, Source
-from resolvers.live import Happened
+from resolvers.live_events import Happened
 from resolvers.sources import health
 from resolvers.watching.feeds import Feeds
 from tests.builders import a_chat
@@ -106,7 +106,7 @@ async def test_change_that_another_process_has_told_is_not_told_again(folder: Pa
     async with a_watched_room(folder, a_vendor()) as watched, watched.subscribed():
         watched.source.fails = DOWN
         await watched.passes(300)
-        other = watched.room.restarted(Feeds(clock=watched.clock.watch_clock))
+        other = watched.room.restarted(feeds=Feeds(clock=watched.clock.watch_clock))
         async with other.feeds.interest(other.context(), await watched.chats()):
             await watched.passes(300)
             await quiet(other)

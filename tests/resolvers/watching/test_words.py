@@ -11,7 +11,7 @@ import pytest
 from domain.capabilities import NativeStream
 from domain.records import Message, MessageRole, MessageState
 from domain.source import ReplyGrew, StreamOpened
-from resolvers.live import DeltaCame, Happened
+from resolvers.live_events import DeltaCame, Happened
 from resolvers.sending import ReplyMode
 from resolvers.watching.words import ForeignWords
 from tests.resolvers.rooms import Ear, a_vendor, an_ear, chat_id, quiet, say, settled
