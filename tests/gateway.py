@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -16,6 +17,8 @@ from pathlib import Path
 import httpx
 
 ROOT = Path(__file__).resolve().parents[1]
+_DEMO_PORTS = 10
+"""The gateway's, and one for each simulator."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ def running_gateway(seconds: float = 180, *, life: str = "4", quiet: bool = True
         output = (Path(folder) / "output.log").open("wb")
         process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "switchboard", "demo", "--port", str(a_free_port())),
+                *(sys.executable, "-m", "switchboard", "demo", "--port", str(a_free_port(_DEMO_PORTS))),
                 *("--life", life),
                 *(["--quiet"] if quiet else []),
             ],
@@ -75,11 +78,25 @@ def running_gateway(seconds: float = 180, *, life: str = "4", quiet: bool = True
             output.close()
 
 
-def a_free_port() -> int:
-    """A port that nobody listens at now."""
+def a_free_port(block: int = 1) -> int:
+    """The first of `block` neighbouring ports that nobody listens at now.
+
+    Below those that the system gives to whoever asks for any, clients too; and each worker of the tests has a share of its own.
+    """
+    share = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 12
+    while True:
+        first = 20_000 + 1_000 * share + secrets.randbelow(1_000 - block)
+        if all(_is_free(port) for port in range(first, first + block)):
+            return first
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def _wait_for(path: Path, process: subprocess.Popen[bytes], seconds: float) -> dict:
