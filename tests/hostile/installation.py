@@ -105,7 +105,7 @@ class Installation:
             "SWITCHBOARD_CONFIG": str(config),
         }
 
-    def _wait_until_ready(self, url: str, process: subprocess.Popen[bytes], seconds: float = 180) -> None:
+    def _wait_until_ready(self, url: str, process: subprocess.Popen[bytes], seconds: float = 300) -> None:
         until = time.monotonic() + seconds
         while time.monotonic() < until and process.poll() is None:
             try:
