@@ -65,10 +65,10 @@ class VirtualClock:
 class WatchedRoom:
     """A room with its clock. `readings` counts the feeds' own, by outcome."""
 
-    def __init__(self, room: Room, clock: VirtualClock, readings: Counter[str]) -> None:
+    def __init__(self, room: Room, clock: VirtualClock, readings: Counter[str] | None = None) -> None:
         self.room = room
         self.clock = clock
-        self.readings = readings
+        self.readings = readings if readings is not None else Counter()
 
     @property
     def source(self) -> FakeSource:
