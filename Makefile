@@ -50,10 +50,11 @@ format: $(VENV)/.dev ## format and mend what can be mended
 readme: $(VENV)/.runtime ## write the generated tables of README.md anew
 	$(BIN)/python -m switchboard.documentation
 
-bench: $(VENV)/.dev $(GRAPHIQL) ## CPU per request: the endpoint beside Strawberry's router, and the whole gateway
+bench: $(VENV)/.dev $(GRAPHIQL) ## CPU per request, and per delivery to a subscriber: the gateway beside Strawberry's router
 	$(BIN)/python -m benchmarks.transport
 	$(BIN)/python -m benchmarks.gateway
 	$(BIN)/python -m benchmarks.processes
+	$(BIN)/python -m benchmarks.fanout
 
 schema: $(VENV)/.runtime ## write schema/schema.graphql anew after a change
 	$(BIN)/switchboard schema > schema/schema.graphql.new && mv schema/schema.graphql.new schema/schema.graphql

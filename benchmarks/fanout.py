@@ -2,10 +2,11 @@
 
     python -m benchmarks.fanout [subscribers]
 
-The gateway is `switchboard serve` with a chat of its own store; messages are sent through its API, and what sending costs is measured
-apart. Beside it, in the same run, a stock Strawberry router with a subscription of the same shape, for fewer subscribers. CPU is the
-server process's (user + system from /proc) and says the most on a shared machine; latencies are those of the machine as it was, its
-other load included. The listeners are a process of their own. Bounded: about a minute, loopback only.
+The gateway is `switchboard serve` with a chat of its own store; messages are sent through its API. The same messages are sent with one
+subscriber and with all of them, in chats of equal length: the difference is what the further ones cost. Beside it, in the same run, a
+stock Strawberry router with a subscription of the same shape, for fewer subscribers. CPU is the server process's (user + system from
+/proc) and says the most on a shared machine; latencies are those of the machine as it was, its other load included. Listeners are a
+process of their own. Bounded: some minutes at most, loopback only.
 """
 
 import asyncio
@@ -13,15 +14,15 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from benchmarks.gateway import cpu_seconds
-from tests.gateway import Gateway as StartedGateway
 from tests.gateway import served_gateway
 
 _SUBSCRIPTION = (
@@ -29,11 +30,11 @@ _SUBSCRIPTION = (
 )
 _CREATE = "mutation ($input: CreateChatInput!) { createChat(input: $input) { chat { id } userErrors { message } } }"
 _SEND = "mutation ($input: SendMessageInput!) { sendMessage(input: $input) { message { id } userErrors { message } } }"
+_SOURCE = '[[sources]]\norganization = "acme"\nkey = "notes"\nvendor = "local"\n'
 _PER_SECOND, _PACED = 20, 100
 _FLOOD, _SENDERS = 200, 16
-_STOCK = 200
+_STOCK_SUBSCRIBERS, _STOCK_MESSAGES = 200, 50
 _SETTLES_SECONDS = 60
-_SOURCE = '[[sources]]\norganization = "acme"\nkey = "notes"\nvendor = "local"\n'
 
 Say = Callable[[int], Awaitable[None]]
 """Sends the message of a number."""
@@ -69,7 +70,7 @@ class Listeners:
 @asynccontextmanager
 async def listening(url: str, number: int, **order: Any) -> AsyncIterator[Listeners]:
     """So many subscribers; they are gone afterwards."""
-    order = {"url": url, "listeners": number, "stalled": 0, "init": {}, **order}
+    order = {"url": url, "listeners": number, "stalled": 0, "init": {}, "offers_deflate": True, **order}
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "benchmarks.listeners", json.dumps(order), stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
@@ -103,82 +104,127 @@ async def flood(say: Say) -> int:
     return _FLOOD
 
 
-class Gateway:
-    """The gateway's process and a client of it."""
+async def in_turn(say: Say) -> int:
+    """Messages one after the other: the stock router answers nobody while it tells many."""
+    for number in range(_STOCK_MESSAGES):
+        await say(number)
+    return _STOCK_MESSAGES
 
-    def __init__(self, started: StartedGateway, http: httpx.AsyncClient) -> None:
-        self._started = started
-        self._http = http
 
-    @property
-    def pid(self) -> int:
-        """The process whose CPU is measured."""
-        return self._started.process.pid
+Subscribe = Callable[[str, int, int], AbstractAsyncContextManager[Listeners]]
 
-    async def ask(self, query: str, **variables: Any) -> Any:
-        """The data."""
-        answer = (await self._http.post(self._started.url, json={"query": query, "variables": variables})).json()
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server that is measured: `place` makes a new chat, `send` says something in one."""
+
+    pid: int
+    place: Callable[[], Awaitable[str]]
+    send: Callable[[str, str], Awaitable[None]]
+    subscribe: Subscribe
+
+    async def told(self, run: Run, subscribers: int, stalled: int = 0) -> "Told":
+        """What messages cost that so many hear; those that stall are not waited for."""
+        chat, rss = await self.place(), rss_kb(self.pid)
+
+        async def say(number: int) -> None:
+            await self.send(chat, f"#{number}:{time.monotonic_ns()}# a message of about as many words as people write")
+
+        async with self.subscribe(chat, subscribers, stalled) as listeners:
+            memory = rss_kb(self.pid) - rss
+            before = cpu_seconds(self.pid)
+            messages = await run(say)
+            wanted = messages * (subscribers - stalled)
+            found = await listeners.report(wanted)
+            return Told(messages, wanted, cpu_seconds(self.pid) - before, memory / subscribers, found)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """`cpu` in seconds, `memory` in KB per connection, `heard` as the listeners report it."""
+
+    messages: int
+    wanted: int
+    cpu: float
+    memory: float
+    heard: Mapping[str, Any]
+
+
+async def compare(name: str, server: Server, run: Run, subscribers: int, stalled: int = 0) -> None:
+    """Print what one more subscriber costs."""
+    one = await server.told(run, 1)
+    all_ = await server.told(run, subscribers, stalled)
+    further = (all_.cpu - one.cpu) / (all_.wanted - one.wanted) * 1e6
+    print(  # noqa: T201
+        f"{name}, {subscribers} subscribers\n"
+        f"  {further:8.1f} µs CPU per delivery to a further subscriber; {all_.cpu / all_.wanted * 1e6:.1f} with all that a message costs\n"
+        f"  {one.cpu / one.messages * 1e6:8.0f} µs CPU per message that one hears; {all_.memory:.1f} KB of memory per connection\n"
+        f"  {all_.heard['heard']} of {all_.wanted} heard, {all_.heard['out_of_order']} out of order; "
+        f"p50, p99, max: {all_.heard['p50_p99_max_ms']} ms",
+        flush=True,
+    )
+
+
+@asynccontextmanager
+async def the_gateway() -> AsyncIterator[Server]:
+    """A gateway as it is served."""
+    limits = httpx.Limits(max_connections=_SENDERS)
+    with served_gateway(_SOURCE) as started:
+        async with httpx.AsyncClient(headers=started.headers, timeout=60, limits=limits) as http:
+            ask = _asking(http, started.url)
+            source = (await ask("{ sources { id } }"))["sources"][0]["id"]
+
+            async def place() -> str:
+                return str((await ask(_CREATE, input={"sourceId": source}))["createChat"]["chat"]["id"])
+
+            async def send(chat: str, text: str) -> None:
+                done = await ask(_SEND, input={"chatId": chat, "text": text, "reply": "NONE"})
+                assert not done["sendMessage"]["userErrors"], done
+
+            def subscribe(chat: str, number: int, stalled: int) -> AbstractAsyncContextManager[Listeners]:
+                payload = {"query": _SUBSCRIPTION, "variables": {"chat": chat}}
+                return listening(started.url, number, init=started.headers, payload=payload, stalled=stalled)
+
+            yield Server(started.process.pid, place, send, subscribe)
+
+
+@asynccontextmanager
+async def the_stock_router() -> AsyncIterator[Server]:
+    """Strawberry's own."""
+    # It prints a traceback for each listener that leaves.
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "benchmarks.stock", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    assert process.stdout is not None
+    try:
+        url = f"http://127.0.0.1:{int(await process.stdout.readline())}/graphql"
+        async with httpx.AsyncClient(timeout=_SETTLES_SECONDS) as http:
+            ask = _asking(http, url)
+
+            async def place() -> str:
+                return "1"
+
+            async def send(_chat: str, text: str) -> None:
+                await ask("mutation ($text: String!) { say(text: $text) }", text=text)
+
+            def subscribe(chat: str, number: int, _stalled: int) -> AbstractAsyncContextManager[Listeners]:
+                payload = {"query": _SUBSCRIPTION, "variables": {"chat": chat}}
+                return listening(url, number, payload=payload, offers_deflate=False)  # which would cost it more
+
+            yield Server(process.pid, place, send, subscribe)
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+def _asking(http: httpx.AsyncClient, url: str) -> Callable[..., Awaitable[Any]]:
+    async def ask(query: str, **variables: Any) -> Any:
+        answer = (await http.post(url, json={"query": query, "variables": variables})).json()
         if "errors" in answer:
             raise SystemExit(f"The operation failed: {answer['errors']}")
         return answer["data"]
 
-    async def chat(self) -> str:
-        """A new chat: what sending costs grows with what was said before."""
-        source = (await self.ask("{ sources { id } }"))["sources"][0]["id"]
-        return str((await self.ask(_CREATE, input={"sourceId": source}))["createChat"]["chat"]["id"])
-
-    def saying(self, chat: str) -> Say:
-        """How a message gets into a chat."""
-
-        async def say(number: int) -> None:
-            text = f"#{number}:{time.monotonic_ns()}# a message of about as many words as people write"
-            done = await self.ask(_SEND, input={"chatId": chat, "text": text, "reply": "NONE"})
-            assert not done["sendMessage"]["userErrors"], done
-
-        return say
-
-    async def sending(self, run: Run) -> float:
-        """CPU seconds of a message that nobody listens to."""
-        say = self.saying(await self.chat())
-        before = cpu_seconds(self.pid)
-        messages = await run(say)
-        return (cpu_seconds(self.pid) - before) / messages
-
-    @asynccontextmanager
-    async def subscribed(self, chat: str, number: int, stalled: int) -> AsyncIterator[Listeners]:
-        """So many who listen to a chat."""
-        payload = {"query": _SUBSCRIPTION, "variables": {"chat": chat}}
-        order = {"init": self._started.headers, "payload": payload, "stalled": stalled}
-        async with listening(self._started.url, number, **order) as listeners:
-            yield listeners
-
-    async def tell(self, name: str, run: Run, subscribers: int, stalled: int) -> None:
-        """Print what messages cost that so many hear."""
-        alone = await self.sending(run)
-        chat, rss = await self.chat(), rss_kb(self.pid)
-        async with self.subscribed(chat, subscribers, stalled) as listeners:
-            memory = (rss_kb(self.pid) - rss) / subscribers
-            before = cpu_seconds(self.pid)
-            messages = await run(self.saying(chat))
-            wanted = messages * (subscribers - stalled)
-            found = await listeners.report(wanted)
-            cpu = cpu_seconds(self.pid) - before
-        print(  # noqa: T201
-            f"{name}: {cpu / wanted * 1e6:.1f} µs CPU per delivery, {(cpu - alone * messages) / wanted * 1e6:.1f} without sending "
-            f"({alone * 1e6:.0f} µs per message); {memory:.1f} KB per connection\n"
-            f"    {found['heard']} of {wanted} heard, {found['out_of_order']} not in order; p50, p99, max: {found['p50_p99_max_ms']} ms"
-        )
-
-
-async def measure_gateway(subscribers: int) -> None:
-    """Print what the gateway costs."""
-    limits = httpx.Limits(max_connections=_SENDERS)
-    with served_gateway(_SOURCE) as started:
-        async with httpx.AsyncClient(headers=started.headers, timeout=60, limits=limits) as http:
-            gateway = Gateway(started, http)
-            await flood(gateway.saying(await gateway.chat()))  # warm
-            await gateway.tell(f"{_PER_SECOND} messages a second, one reader stalls", paced, subscribers, 1)
-            await gateway.tell("as many as are taken", flood, subscribers, 0)
+    return ask
 
 
 def rss_kb(pid: int) -> int:
@@ -187,9 +233,20 @@ def rss_kb(pid: int) -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:"))
 
 
+async def measure(subscribers: int) -> None:
+    """Print all."""
+    async with the_gateway() as server:
+        await server.told(flood, 1)  # warm
+        await compare(f"{_PER_SECOND} messages a second, one reader stalls", server, paced, subscribers, 1)
+        await compare("as many messages as are taken", server, flood, subscribers)
+    async with the_stock_router() as server:
+        await server.told(in_turn, 1)
+        await compare("stock Strawberry, messages one after the other", server, in_turn, _STOCK_SUBSCRIBERS)
+
+
 def main() -> None:
-    subscribers = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
-    asyncio.run(measure_gateway(subscribers))
+    """With a thousand subscribers unless said."""
+    asyncio.run(measure(int(sys.argv[1]) if len(sys.argv) > 1 else 1000))
 
 
 if __name__ == "__main__":

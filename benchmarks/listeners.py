@@ -134,11 +134,12 @@ async def listen(order: dict[str, Any]) -> None:
     subscribe = json.dumps({"id": "1", "type": "subscribe", "payload": order["payload"]}).encode()
     loop = asyncio.get_running_loop()
     listeners: list[Listener] = []
+    extensions = "Sec-WebSocket-Extensions: permessage-deflate\r\n" if order["offers_deflate"] else ""
     for number in range(order["listeners"]):
         request = (
             f"GET {place.path} HTTP/1.1\r\nHost: {place.netloc}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             f"Sec-WebSocket-Key: {base64.b64encode(os.urandom(16)).decode()}\r\nSec-WebSocket-Version: 13\r\n"
-            "Sec-WebSocket-Protocol: graphql-transport-ws\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
+            f"Sec-WebSocket-Protocol: graphql-transport-ws\r\n{extensions}\r\n"
         ).encode()
         one = Listener(request, [init, subscribe], ledger, stalls=number < order["stalled"])
         listeners.append(one)

@@ -237,7 +237,10 @@ class WebSocketSettings(_Group):
 
     init_timeout_seconds: float = _setting(5, "How long a socket may wait with `connection_init`.", "seconds", gt=0)
     queue_bytes: int = _setting(
-        1_048_576, "How much may wait for a slow reader before its socket is closed.", "bytes", ge=1024
+        1_048_576,
+        "How much may wait for a slow reader. One whose queue stays full for 10 s is closed.",
+        "bytes",
+        ge=1024,
     )
     max_operations: int = _setting(100, "Most operations of one socket at a time.", "operations", ge=1)
 
