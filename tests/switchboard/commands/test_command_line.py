@@ -216,7 +216,7 @@ def served(acme: Run, tmp_path: Path, request: pytest.FixtureRequest) -> Iterato
 
 def _wait_until_ready(url: str, process: "subprocess.Popen[bytes]") -> None:
     """Connection refused is answered at once, so asking until it answers needs no clock of ours."""
-    transport = httpx.HTTPTransport(retries=7)  # waits 0, 0.5, 1, 2, … seconds between connections
+    transport = httpx.HTTPTransport(retries=8)  # waits 0, 0.5, 1, 2, … seconds between connections
     with httpx.Client(transport=transport, timeout=30) as client:
         assert client.get(f"{url}/readyz").status_code == 200
     assert process.poll() is None
