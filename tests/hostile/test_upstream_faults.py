@@ -237,7 +237,8 @@ async def test_all_faults_at_once_leave_the_good_source_whole(client: Client) ->
 async def test_large_answers_are_not_held(faulty: Faulty, client: Client) -> None:
     """32 MB is the limit: 200 MB are not kept, packed or not."""
     _, statuses = await listed(client, "endless", "bomb")
-    assert {one["code"] for one in statuses.values()} <= {CHANGED, "CIRCUIT_OPEN"}
+    # A busy machine does not get as far as the limit before the deadline.
+    assert {one["code"] for one in statuses.values()} <= {CHANGED, "CIRCUIT_OPEN", "TIMEOUT"}
     peak = peak_kilobytes(faulty.gateway.process.pid)
     assert peak is None or peak < 450_000
 
