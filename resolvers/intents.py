@@ -83,10 +83,10 @@ async def earlier(context: Context, intent: Intent) -> Intent | None:
             return None if known.state is IntentState.FAILED else known
 
 
-def is_left(gateway: Gateway, intent: Intent) -> bool:
-    """Whether nobody works on it, though it is open."""
-    is_open = intent.state is IntentState.OPEN
-    return is_open and intent.id not in _of(gateway.store) and not _is_elsewhere(gateway, intent)
+def is_left(gateway: Gateway, intent: Intent, living: frozenset[str]) -> bool:
+    """Whether nobody works on it, though it is open. `living`: the processes that live."""
+    is_elsewhere = intent.process is not None and intent.process != gateway.presence.own and intent.process in living
+    return intent.state is IntentState.OPEN and intent.id not in _of(gateway.store) and not is_elsewhere
 
 
 def _is_elsewhere(gateway: Gateway, intent: Intent) -> bool:

@@ -103,9 +103,10 @@ class Supervisor:
     async def _piles(self, at_all: bool) -> Mapping[ChatOf, _Pile]:
         store = self._gateway.store
         rows = await store.followers.unfinished(_MOST_ROWS)
-        intents = await store.intents.open_intents()
+        intents = await store.intents.open_intents(_MOST_ROWS)
         living = self._gateway.presence.living()
-        busy = {(one.organization_id, one.message_id) for one in intents if not self._is_left(one)}
+        left = {one.id for one in intents if one.state is IntentState.UNKNOWN or is_left(self._gateway, one, living)}
+        busy = {(one.organization_id, one.message_id) for one in intents if one.id not in left}
         piles: defaultdict[ChatOf, _Pile] = defaultdict(_Pile)
         for row in rows:
             if (
@@ -115,12 +116,9 @@ class Supervisor:
                 piles[row.message.organization_id, *row.message.key[:2]].messages.append(row)
         for intent in intents:
             chat = (intent.organization_id, intent.source_id, intent.chat_id)
-            if self._is_left(intent) and (intent.state is IntentState.OPEN or chat in piles or at_all):
+            if intent.id in left and (intent.state is IntentState.OPEN or chat in piles or at_all):
                 piles[chat].intents.append(intent)
         return piles
-
-    def _is_left(self, intent: Intent) -> bool:
-        return intent.state is IntentState.UNKNOWN or is_left(self._gateway, intent)
 
     def _is_orphan(self, row: Unfinished, living: frozenset[str], at_all: bool) -> bool:
         if self._gateway.replies.get(row.message.key) is not None:

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from domain.paging import micros
+from storage import sqlite
 from storage.columns import from_json, instant, to_json
 from storage.database import Database, Row, Transaction
 
@@ -115,10 +116,14 @@ class Intents:
         row = await self._database.fetch_one(sql, {"organization_id": organization_id, "id": intent_id})
         return _intent(row) if row else None
 
-    async def open_intents(self) -> list[Intent]:
-        """Every write of any organization that is OPEN or UNKNOWN, oldest first."""
-        sql = f"SELECT {_INTENT} FROM intent WHERE state IN ('OPEN', 'UNKNOWN') ORDER BY id"
-        return [_intent(row) for row in await self._database.fetch_all(sql)]
+    async def open_intents(self, limit: int = 1000) -> list[Intent]:
+        """The newest `limit` writes of any organization that are OPEN or UNKNOWN, oldest first."""
+        sql = (
+            f"SELECT {_INTENT} FROM intent {sqlite.by_index('intent_open')} WHERE state IN ('OPEN', 'UNKNOWN') "
+            "ORDER BY id DESC LIMIT :limit"
+        )
+        rows = await self._database.fetch_all(sql, {"limit": limit})
+        return [_intent(row) for row in reversed(rows)]
 
     async def forget_before(self, tx: Transaction, organization_id: int, moment: datetime) -> None:
         """Drop what is settled and older."""

@@ -52,10 +52,10 @@ class Place:
     gateway: Gateway
     sources: dict[str, str]
 
-    async def paces(self, source: str) -> None:
+    async def paces(self, source: str, milliseconds: float = PACE_MS) -> None:
         """Its next replies come at the pace of these tests."""
         async with httpx.AsyncClient(timeout=30) as http:
-            said = {PACES[source]: PACE_MS}
+            said = {PACES[source]: milliseconds}
             (await http.post(f"{self.sources[source]}/__control/switches", json=said)).raise_for_status()
 
     async def new_chat(self, client: Client, source: str) -> dict[str, Any]:
@@ -143,6 +143,7 @@ async def test_reply_that_is_cut_at_every_word_has_the_same_text(place: Place, s
 
 async def test_answer_once_more_is_cut_at_every_word_too(place: Place) -> None:
     async with a_client(place.gateway) as client:
+        await place.paces("open-webui", 1)
         chat = await place.new_chat(client, "open-webui")
         wanted = {"chatId": chat["id"], "text": " ".join(hard_words(WORDS)), "reply": "WAIT"}
         first = await client.do(SEND, input=wanted)

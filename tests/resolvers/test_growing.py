@@ -11,7 +11,7 @@ import pytest
 
 from domain.records import Message, MessageRole, MessageState
 from resolvers.growing import Growing
-from resolvers.live_events import DeltaCame
+from resolvers.live import DeltaCame, Happened
 from resolvers.sending import ReplyMode
 from tests.resolvers.conftest import Room
 from tests.resolvers.rooms import a_chat_room, an_ear, say, settled, shown
@@ -138,3 +138,26 @@ async def test_late_joiner_has_all_words_so_far_at_once(folder: Path) -> None:
         async with an_ear(room) as later:
             await say(room, "Last")
             assert not isinstance(await later.next(), DeltaCame)
+
+
+async def test_continuing_behind_words_repeats_no_message_that_came_before_them(folder: Path) -> None:
+    """Their cursor is a place in the stream, and not only behind the line that announced their reply."""
+    async with a_chat_room(folder, **OURS) as room:
+        room.source.words = asyncio.Queue()
+        async with an_ear(room) as ear:
+            await say(room, reply=ReplyMode.STREAM)
+            await room.source.grows_to("One ")
+            await ear.until(DeltaCame)
+            foreign = room.source.says_by_itself("c1", "In between")
+            await shown(room)
+            while not any(isinstance(one, Happened) and one.event.native_id == foreign.native_id for one in ear.heard):
+                await ear.next()
+            await room.source.grows_to("One two")
+            last = await ear.until(DeltaCame)
+        async with an_ear(room, after=last.cursor) as ear:
+            assert [event for event in ear.heard if isinstance(event, Happened)] == []
+            again = await ear.next()
+            assert isinstance(again, DeltaCame)
+            assert (again.delta.offset, again.delta.text) == (0, "One two")
+        room.source.words.put_nowait(MessageState.COMPLETE)
+        await settled(room)

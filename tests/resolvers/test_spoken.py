@@ -112,6 +112,7 @@ def test_pieces_always_join_to_what_was_said(steps: list[Any]) -> None:
         assert growth.delta.offset + utf16_length(growth.delta.text) == utf16_length(last)
 
 
+@settings(deadline=None)
 @given(st.text(), st.text())
 def test_common_prefix_is_the_longest(old: str, new: str) -> None:
     length = common_prefix(old, new)

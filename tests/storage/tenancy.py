@@ -25,7 +25,7 @@ _KNOWN = (
     "UPDATE api_key SET last_used_at",
     "UPDATE intent SET state",
     # What any organization left open or unfinished is looked after together.
-    "FROM intent WHERE state IN ('OPEN', 'UNKNOWN')",
+    "FROM intent INDEXED BY intent_open WHERE state IN",
     "INDEXED BY message_unfinished WHERE message.state IN",
     # The statement is a test's own.
     "/* test */",
