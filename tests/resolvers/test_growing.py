@@ -11,7 +11,7 @@ import pytest
 
 from domain.records import Message, MessageRole, MessageState
 from resolvers.growing import Growing
-from resolvers.live import DeltaCame, Happened
+from resolvers.live_events import DeltaCame, Happened
 from resolvers.sending import ReplyMode
 from tests.resolvers.conftest import Room
 from tests.resolvers.rooms import a_chat_room, an_ear, say, settled, shown
