@@ -68,14 +68,15 @@ class Words:
 
     def _told(self, growth: Growth, position: int) -> Told:
         key = _key(growth.delta)
-        whole = self._came(replace(growth.delta, offset=0, text=growth.text_so_far))
+        whole = self._came(replace(growth.delta, offset=0, text=growth.text_so_far), position)
         if key in self._followed:
-            return Told(position=position, event=self._came(growth.delta), part_of=key, whole=whole)
+            return Told(position=position, event=self._came(growth.delta, position), part_of=key, whole=whole)
         self._followed.add(key)
         return Told(position=position, event=whole, part_of=key, whole=whole)
 
-    def _came(self, delta: Delta) -> DeltaCame:
-        cursor = self._context.gateway.feed.cursor_at(delta.organization_id, delta.after_seq, delta.offset)
+    def _came(self, delta: Delta, position: int) -> DeltaCame:
+        """Its cursor is that of the stream: whoever continues behind it has had all up to there, not only up to the reply's own line."""
+        cursor = self._context.gateway.feed.cursor_at(delta.organization_id, position, delta.offset)
         return DeltaCame(cursor=cursor, delta=delta)
 
 
