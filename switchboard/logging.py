@@ -27,6 +27,7 @@ QUIET = {
     "uvicorn.error": logging.INFO,  # below, every header and the ends of every frame of a socket, whatever they hold
     "aiosqlite": logging.WARNING,  # every statement with its values: texts of people, digests of keys
     "httpx": logging.WARNING,  # a line for each request to a vendor
+    "httpcore": logging.WARNING,  # every header
     "alembic": logging.WARNING,  # lines at each start
 }
 """Libraries that would write what passes through them, at any `log_level`, and the least that they may say."""

@@ -81,10 +81,10 @@ def simulated_vendors() -> Iterator[dict[str, str]]:
         yield {vendor: stack.enter_context(running(module.create_app())) for vendor, module in made.items()}
 
 
-def a_table(key: str, base_url: str) -> str:
-    """One of `[[sources]]`, its credentials and options as the simulator wants them."""
+def a_table(key: str, base_url: str, secrets: Mapping[str, Mapping[str, str]] = KEYS) -> str:
+    """One of `[[sources]]`, its credentials and options as the simulator wants them. `secrets`: vendor → credentials."""
     vendor = key.replace("-", "_")
-    credentials = ", ".join(f"{name} = {json.dumps(secret)}" for name, secret in KEYS[vendor].items())
+    credentials = ", ".join(f"{name} = {json.dumps(secret)}" for name, secret in secrets[vendor].items())
     options = ", ".join(f"{name} = {_toml(value)}" for name, value in OPTIONS.get(vendor, {}).items())
     return f"""
 [[sources]]

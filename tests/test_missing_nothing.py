@@ -5,9 +5,10 @@ and removes no duplicates itself.
 """
 
 import asyncio
+import itertools
 import json
 import random
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,23 +20,18 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from domain.ids import parse_id
+from simulators.keys import KEYS, SESSIONS
 from tests.client import Client, a_client
 from tests.gateway import Gateway
 from tests.hostile.installation import Installation
 from tests.test_crash import AGENTS, CREATE, a_table, simulated_vendors
 from tests.tier import TIER, count
 
-pytestmark = [
-    pytest.mark.anyio,
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        TIER == "standard", reason="starts a gateway dozens of times, which takes minutes: `make test-long`"
-    ),
-]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 MESSAGES = count(long=1000, least=60)
 CUTS = count(long=20, least=4)
-KILLS = 2
+KILLS = 2 if TIER == "long" else 1
 CHATS = 10
 PER_SECOND = 40
 QUICK = """
@@ -53,6 +49,29 @@ OF_CHATS = """subscription ($ids: [ID!], $after: EventCursor) { happened: chatEv
 OF_SOURCE = """subscription ($ids: [ID!], $after: EventCursor) { happened: messageAdded(filter: {sourceIds: $ids}, after: $after) {
   __typename cursor chatId message { id text } } }"""
 Event = Mapping[str, Any]
+Transport = Callable[[Gateway, Mapping[str, Any]], AsyncIterator[Event]]
+
+
+@dataclass(frozen=True)
+class Way:
+    """How the gateway learns of what others write at a source."""
+
+    source: str
+    settings: str = QUICK
+    secrets: Mapping[str, Mapping[str, str]] = field(default_factory=lambda: KEYS)
+
+
+POLLED = f"{QUICK}streams_per_source = 0\n"
+WAYS = {
+    "local, by another process": Way("local"),
+    "splox, by its streams": Way("splox"),
+    "splox, polled": Way("splox", POLLED),
+    "lexicon, polled": Way("lexicon"),
+    "chatlogger, polled": Way("chatlogger"),
+    "kodey, polled": Way("kodey"),
+    "open-webui, by its socket": Way("open-webui", secrets=SESSIONS),
+    "open-webui, polled": Way("open-webui", POLLED),
+}
 
 
 class Cut(Exception):
@@ -75,7 +94,7 @@ class World:
     time_to_kill: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def opens_chats(self, client: Client) -> str:
-        """Ten chats, read once each; from where on everything is expected."""
+        """Ten chats, read once each; the cursor from which on everything is expected."""
         sources = {one["key"]: one["id"] for one in (await client.ask("{ sources { id key } }"))["sources"]}
         self.source_id = sources[self.source]
         for _ in range(CHATS):
@@ -131,7 +150,7 @@ class Subscriber:
     """Keeps the cursor of the last event that it processed."""
 
     world: World
-    stream: Callable[[Gateway, Mapping[str, Any]], AsyncIterator[Event]]
+    stream: Transport
     cursor: str
     query: str
     seen: dict[str, list[str]] = field(default_factory=dict)
@@ -223,10 +242,10 @@ async def over_sse(gateway: Gateway, body: Mapping[str, Any]) -> AsyncIterator[E
 
 
 @asynccontextmanager
-async def a_world(folder: Path, source: str, vendors: Mapping[str, str]) -> AsyncIterator[World]:
-    tables = a_table(source, vendors[source]) if source in vendors else ""
-    installation = Installation(folder, settings=QUICK, sources=tables)
-    yield World(installation, source, vendors, installation.an_organization("acme"))
+async def a_world(folder: Path, way: Way, vendors: Mapping[str, str]) -> AsyncIterator[World]:
+    tables = a_table(way.source, vendors[way.source], way.secrets) if way.source in vendors else ""
+    installation = Installation(folder, settings=way.settings, sources=tables)
+    yield World(installation, way.source, vendors, installation.an_organization("acme"))
 
 
 @asynccontextmanager
@@ -239,31 +258,45 @@ async def a_second_writer(world: World) -> AsyncIterator[Client | None]:
         yield client
 
 
-@pytest.mark.parametrize("transport", [over_websocket, over_sse])
-@pytest.mark.parametrize("source", ["local", "splox", "lexicon", "chatlogger", "kodey", "open-webui"])
-async def test_every_message_arrives_once_and_in_order(
-    tmp_path: Path, source: str, transport: Callable[[Gateway, Mapping[str, Any]], AsyncIterator[Event]]
-) -> None:
-    chance = random.Random(f"{source} {transport.__name__}")
+async def everything_has_come(world: World, transports: Sequence[Transport], chance: random.Random) -> list[Subscriber]:
+    """Writes, cuts and kills until each subscriber has as many messages as were written: one that names the chats, one for the source."""
+    is_over = asyncio.Event()
+    serving = asyncio.create_task(world.is_served(is_over))
+    tasks = [serving]
+    try:
+        await world.up.wait()
+        assert world.gateway is not None
+        async with a_client(world.gateway) as client:
+            cursor = await world.opens_chats(client)
+        wanted = (
+            itertools.product(transports, (OF_CHATS, OF_SOURCE))
+            if TIER == "long"
+            else zip(transports, (OF_CHATS, OF_SOURCE), strict=True)
+        )
+        subscribers = [Subscriber(world, transport, cursor, query) for transport, query in wanted]
+        async with a_second_writer(world) as writer, httpx.AsyncClient(timeout=30) as http:
+            tasks.append(asyncio.create_task(world.writes(chance, http, writer)))
+            tasks += [asyncio.create_task(one.listens(random.Random(chance.random()))) for one in subscribers]
+            await asyncio.gather(*tasks[1:])
+            is_over.set()
+            await serving
+        return subscribers
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("way", WAYS)
+async def test_every_message_arrives_once_and_in_order(tmp_path: Path, way: str) -> None:
     with simulated_vendors() as vendors:
-        async with a_world(tmp_path, source, vendors) as world, httpx.AsyncClient(timeout=30) as http:
-            async with world.serving() as first, a_client(first) as client:
-                cursor = await world.opens_chats(client)
-            queries = [OF_CHATS, OF_SOURCE]
-            subscribers = [Subscriber(world, transport, cursor, query) for query in queries]
-            async with a_second_writer(world) as writer, asyncio.timeout(180 + 6 * MESSAGES / PER_SECOND):
-                is_over = asyncio.Event()
-                serving = asyncio.create_task(world.is_served(is_over))
-                writing = asyncio.create_task(world.writes(chance, http, writer))
-                try:
-                    await asyncio.gather(*(one.listens(random.Random(chance.random())) for one in subscribers))
-                    is_over.set()
-                    await asyncio.gather(writing, serving)
-                finally:
-                    writing.cancel()
-                    serving.cancel()
-                    await asyncio.wait([writing, serving])
-            for one in subscribers:
-                assert one.seen == {chat_id: texts for chat_id, texts in world.written.items() if texts}
-                assert len(set(one.ids)) == len(one.ids) == MESSAGES
-                assert one.cuts >= CUTS
+        async with (
+            a_world(tmp_path, WAYS[way], vendors) as world,
+            asyncio.timeout(180 + 6 * MESSAGES / PER_SECOND),
+        ):
+            subscribers = await everything_has_come(world, (over_websocket, over_sse), random.Random(way))
+        for one in subscribers:
+            assert one.seen == {chat_id: texts for chat_id, texts in world.written.items() if texts}
+            assert len(set(one.ids)) == len(one.ids) == MESSAGES
+            assert one.cuts >= CUTS
