@@ -9,7 +9,9 @@ import pytest
 
 from domain.errors import StreamGapFound
 from resolvers.context import Tuning
-from resolvers.live import CaughtUp, Gap, GapReason, Happened, MessageEventFilter, message_added
+from resolvers.live import message_added
+from resolvers.live_events import CaughtUp, Gap, GapReason, Happened
+from resolvers.wanted import MessageEventFilter
 from tests.resolvers.conftest import Room
 from tests.resolvers.rooms import a_chat_room, an_ear, say
 from tests.tier import count

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from domain.errors import UpstreamUnavailable
+from engine.broadcasts import Broadcasts
 from resolvers.watching.feeds import Feeds
 from switchboard.metrics import exposition, poll_observer
+from tests.engine.log import Audiences
 from tests.resolvers.conftest import Room, a_room
 from tests.resolvers.rooms import a_vendor, quiet
 from tests.resolvers.watching.virtual import VirtualClock, WatchedRoom
@@ -16,7 +18,7 @@ pytestmark = pytest.mark.anyio
 
 def told(room: Room, name: str) -> dict[str, float]:
     """The samples of a metric by their labels."""
-    lines = exposition(room.gateway).decode().splitlines()
+    lines = exposition(room.gateway, Broadcasts(Audiences())).decode().splitlines()
     return {
         line.removeprefix(name).rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1])
         for line in lines

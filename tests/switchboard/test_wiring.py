@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from engine.broadcasts import Broadcasts
 from resolvers.context import Gateway
 from storage.database import Transaction
 from switchboard.metrics import exposition
 from switchboard.settings import MirrorSettings, Settings
 from switchboard.wiring import open_gateway
+from tests.engine.log import Audiences
 from tests.writer import held
 
 pytestmark = pytest.mark.anyio
@@ -41,7 +43,7 @@ def kept(folder: Path) -> list[str]:
 
 
 def metric(gateway: Gateway, name: str) -> float:
-    (line,) = [line for line in exposition(gateway).decode().splitlines() if line.startswith(f"{name} ")]
+    (line,) = [line for line in exposition(gateway, Broadcasts(Audiences())).decode().splitlines() if line.startswith(f"{name} ")]
     return float(line.split()[1])
 
 

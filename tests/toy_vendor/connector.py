@@ -25,6 +25,7 @@ from domain.source import (
     NewChat,
     NewMessage,
     Progress,
+    Skipped,
     SourcePage,
 )
 from upstreams.client import UpstreamClient
@@ -142,7 +143,7 @@ def message_from_json(source: Source, chat_id: str, body: Json) -> Message:
     )
 
 
-def messages_from_json(source: Source, chat_id: str, body: Json) -> tuple[list[Message], int]:
+def messages_from_json(source: Source, chat_id: str, body: Json) -> tuple[list[Message], Skipped]:
     """All messages, each the child of the one before it, and how many rows were left out."""
     found, skipped = rows(
         body.list("messages"), body.at("messages"), lambda row: message_from_json(source, chat_id, row)
@@ -298,7 +299,7 @@ class ToySource:
         found, skipped = self._client.understood(answer, self._read_rows)
         return SourcePage(found, answer.started_at, skipped=self._client.skipped(answer.request, skipped))
 
-    def _read_rows(self, body: Any) -> tuple[list[Chat], int]:
+    def _read_rows(self, body: Any) -> tuple[list[Chat], Skipped]:
         chats = as_object(body)
         return rows(chats.list("chats"), chats.at("chats"), lambda row: chat_from_json(self._source, row))
 
