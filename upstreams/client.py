@@ -291,6 +291,8 @@ class UpstreamClient:
             try:
                 await self._wait_for_quota(request, course)
                 async with self._places:
+                    if self._clock.monotonic() >= course.deadline:  # the place became free when the time was over
+                        raise TimeoutError
                     return await self._attempt(request, read, course)
             except CircuitOpen as closed:
                 # It opened under this very call: what went wrong says more than that it did.

@@ -49,5 +49,6 @@ async def is_refused(subject: Subject, capability: Capability) -> None:
         assert error["capability"] == (C.GENERATE_REPLY if capability is C.STREAM_REPLY else capability)
         assert error["source"] == {"key": subject.vendor.replace("_", "-")}
         assert error["message"].endswith(".")
-    assert subject.calls() == []
+    # A feed of a test before this one may still be reading its own chat.
+    assert [call for call in subject.calls() if call["method"] != "GET" or native_id in str(call)] == []
     assert subject.must_hold(native_id) == held

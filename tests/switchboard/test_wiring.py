@@ -43,7 +43,11 @@ def kept(folder: Path) -> list[str]:
 
 
 def metric(gateway: Gateway, name: str) -> float:
-    (line,) = [line for line in exposition(gateway, Broadcasts(Audiences())).decode().splitlines() if line.startswith(f"{name} ")]
+    (line,) = [
+        line
+        for line in exposition(gateway, Broadcasts(Audiences())).decode().splitlines()
+        if line.startswith(f"{name} ")
+    ]
     return float(line.split()[1])
 
 
