@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -99,7 +100,7 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def _wait_for(path: Path, process: subprocess.Popen[bytes], seconds: float) -> dict:
+def _wait_for(path: Path, process: subprocess.Popen[bytes], seconds: float) -> dict[str, Any]:
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         if path.exists():

@@ -1,6 +1,7 @@
 """What a person does with chats of any source, through GraphQL over real sockets: the same story for each of them."""
 
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
 
@@ -65,7 +66,7 @@ async def a_new_chat(client: Client, source: str, **fields: object) -> str:
     return payload["chat"]["id"]
 
 
-async def chat(client: Client, chat_id: str) -> dict:
+async def chat(client: Client, chat_id: str) -> dict[str, Any]:
     return (await client.ask(f"query ($id: ID!) {{ chat(id: $id) {{ {CHAT} }} }}", id=chat_id))["chat"]
 
 
@@ -91,13 +92,14 @@ async def test_chat_is_named_pinned_tagged_filed_archived_and_deleted(client: Cl
         'mutation { createFolder(input: {name: "Journey"}) { folder { id origin } userErrors { code } } }'
     )
     folder_id = folder["folder"]["id"]
-    for mutation, fields in [
+    changes: list[tuple[str, dict[str, Any]]] = [
         ("updateChat", {"title": "A journey"}),
         ("setChatTags", {"tags": ["two", "one"]}),
         ("setChatPinned", {"pinned": True}),
         ("setChatPinned", {"pinned": True}),
         ("moveChat", {"folderId": folder_id}),
-    ]:
+    ]
+    for mutation, fields in changes:
         name = mutation[0].upper() + mutation[1:]
         await client.do(
             f"mutation ($input: {name}Input!) {{ {mutation}(input: $input) {{ chat {{ id }} userErrors {{ code message path }} }} }}",
@@ -141,7 +143,7 @@ async def test_message_and_reply_arrive_in_a_subscription(client: Client, source
         assert created["message"]["id"] == sent["message"]["id"]
         assert created["message"]["text"] == "Hello 👋 there"
         if source not in SILENT:
-            final: dict = {}
+            final: dict[str, Any] = {}
             while final.get("message", {}).get("id") != sent["reply"]["id"] or final["message"]["state"] != "COMPLETE":
                 final = await events.next(20)
             text = ""

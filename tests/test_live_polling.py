@@ -3,7 +3,7 @@
 import asyncio
 import json
 import random
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from simulators import chatlogger, kodey, lexicon, open_webui, splox
+from simulators.control import Control
 from simulators.keys import KEYS, OPTIONS, PATHS
 from simulators.serving import running
 from tests.client import Client, a_client
@@ -19,7 +20,7 @@ from tests.gateway import Gateway, served_gateway
 from tests.tier import count
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
-VENDORS = {
+VENDORS: dict[str, Callable[..., Control]] = {
     "splox": splox.create_app,
     "lexicon": lexicon.create_app,
     "chatlogger": chatlogger.create_app,

@@ -102,7 +102,8 @@ async def reads(client: Client, chat: str, after: str, cut: int, ready: asyncio.
 @contextlib.asynccontextmanager
 async def readers_of(client: Client, chat: str, after: str) -> Any:
     """One for each cut, all of them subscribed; the block begins the reply, and gets what they have of it in the end."""
-    ready, done = asyncio.Semaphore(0), []
+    ready = asyncio.Semaphore(0)
+    done: list[Reader] = []
     tasks = []
     for cut in range(1, CUTS + 1):
         tasks.append(asyncio.create_task(reads(client, chat, after, cut, ready, None)))

@@ -34,7 +34,7 @@ HERE = Path(__file__).parent / "toy_vendor"
 @pytest.fixture(autouse=True)
 def added(monkeypatch: pytest.MonkeyPatch) -> None:
     """Step 2, the line of the registry, and step 3, the recorded answers; both are taken away afterwards."""
-    monkeypatch.setitem(CONNECTORS, "toy", toy)  # type: ignore[arg-type]  # a Mapping to all who read it
+    monkeypatch.setitem(CONNECTORS, "toy", toy)
     monkeypatch.setattr(recorded, "FOLDER", HERE / "answers")
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from storage.database import Database, Transaction
 
@@ -25,7 +26,7 @@ async def held(database: Database) -> AsyncIterator[asyncio.Event]:
         await holding
 
 
-async def until_something_waits(database: Database, *, unless: "asyncio.Future[object]") -> None:
+async def until_something_waits(database: Database, *, unless: "asyncio.Future[Any]") -> None:
     """Until somebody's unit stands behind the one that holds the writer, or `unless` is done."""
     while database._jobs.empty() and not unless.done():
         await database.fetch_one("SELECT 1")  # readers are not held up, and the loop goes on meanwhile

@@ -1,6 +1,7 @@
 """Arguments of connections, and the order of chats."""
 
 from functools import cmp_to_key
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from domain.capabilities import ChatOrder, ChatOrderField
 from domain.errors import InvalidArgument
 from domain.paging import chat_key, comes_before, micros, page_request, sorted_chats
+from domain.records import Chat
 from tests.builders import T0, a_chat, at
 
 
@@ -25,7 +27,7 @@ from tests.builders import T0, a_chat, at
         ((1, None, None, "b"), ("before",)),
     ],
 )
-def test_impossible_page_names_its_argument(arguments: tuple, path: tuple[str, ...]) -> None:
+def test_impossible_page_names_its_argument(arguments: tuple[Any, ...], path: tuple[str, ...]) -> None:
     with pytest.raises(InvalidArgument) as refused:
         page_request(*arguments)
     assert refused.value.path == path
@@ -55,13 +57,14 @@ CHATS = st.lists(
 
 
 @given(CHATS, st.sampled_from(list(ChatOrderField)), st.booleans())
-def test_sorting_and_comparing_agree(chats: list, field: ChatOrderField, descending: bool) -> None:
+def test_sorting_and_comparing_agree(chats: list[Chat], field: ChatOrderField, descending: bool) -> None:
     """The merge sorts, the pagers compare: a row must never be before in one and behind in the other."""
     order = ChatOrder(field, descending)
-    expected = sorted(
-        chats, key=cmp_to_key(lambda a, b: -1 if comes_before(chat_key(a, field), chat_key(b, field), order) else 1)
-    )
-    assert sorted_chats(chats, order) == expected
+
+    def compared(a: Chat, b: Chat) -> int:
+        return -1 if comes_before(chat_key(a, field), chat_key(b, field), order) else 1
+
+    assert sorted_chats(chats, order) == sorted(chats, key=cmp_to_key(compared))
 
 
 def test_unknown_values_come_last_in_both_directions() -> None:

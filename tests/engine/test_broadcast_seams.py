@@ -20,7 +20,7 @@ class Person(Receiver):
     Lines say their position and form, words where they begin and what they are.
     """
 
-    def __init__(self, room: Room, who: str) -> None:
+    def __init__(self, room: "Talk", who: str) -> None:
         super().__init__(who=who, position=room.log.head)
         self._room = room
         self._tasks: set[asyncio.Task[None]] = set()

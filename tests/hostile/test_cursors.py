@@ -2,6 +2,7 @@
 
 import base64
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -30,12 +31,12 @@ async def end_cursor(client: Client, field: str) -> str:
     return connection["pageInfo"]["endCursor"]
 
 
-async def after(client: Client, field: str, cursor: str) -> dict:
+async def after(client: Client, field: str, cursor: str) -> dict[str, Any]:
     query = "query ($after: String!) { " + field.format(", after: $after") + " }"
     return await client.post(query, after=cursor)
 
 
-def assert_refused(body: dict) -> None:
+def assert_refused(body: dict[str, Any]) -> None:
     (error,) = body["errors"]
     assert error["extensions"]["code"] == "BAD_CURSOR"
     assert error["message"].startswith("The ")

@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, closing
+from typing import Any
 
 import httpx
 import pytest
@@ -22,7 +23,7 @@ from tests.hostile.vendors import Street
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 UNKNOWN = "OUTCOME_UNKNOWN"
-FAULTS: dict[str, tuple[dict, str]] = {
+FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "e400": ({"status": 400, "body": {"error": "Bad Request", "message": f"no {SECRET}"}}, "UPSTREAM_REJECTED"),
     "e401": ({"status": 401, "body": {"message": "Unauthorized"}}, "UPSTREAM_UNAUTHORIZED"),
     "e403": ({"status": 403}, "UPSTREAM_UNAUTHORIZED"),
@@ -74,7 +75,7 @@ async def source_id(client: Client, name: str) -> str:
     return next(one["id"] for one in (await client.ask("{ sources { id key } }"))["sources"] if one["key"] == name)
 
 
-def stored(faulty: Faulty, query: str, *values: object) -> list[tuple]:
+def stored(faulty: Faulty, query: str, *values: object) -> list[tuple[Any, ...]]:
     with closing(sqlite3.connect(f"file:{faulty.installation.database}?mode=ro", uri=True)) as store:
         return store.execute(query, values).fetchall()
 
@@ -108,7 +109,7 @@ async def test_chat_that_was_perhaps_made_is_not_said_to_have_failed(faulty: Fau
         assert len(control_of(faulty, name).calls.named("create_chat")) == made == 1
 
 
-async def ended_intent(faulty: Faulty, message: str) -> list[tuple]:
+async def ended_intent(faulty: Faulty, message: str) -> list[tuple[Any, ...]]:
     """The state of the intent of a message, once it is not open any more."""
     while True:
         if ended := stored(faulty, "SELECT state FROM intent WHERE message_id = ? AND state <> 'OPEN'", message):

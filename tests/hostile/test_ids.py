@@ -128,7 +128,7 @@ async def known(client: Client) -> Known:
     return Known(ids, {key: short_of(id_) for key, id_ in sources.items()})
 
 
-async def refusal(client: Client, place: Place, known: Known, id_text: str) -> dict:
+async def refusal(client: Client, place: Place, known: Known, id_text: str) -> dict[str, Any]:
     others = {
         name: known.ids.get(value, value) if isinstance(value, str) else value for name, value in place.others.items()
     }

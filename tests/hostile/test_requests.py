@@ -1,6 +1,8 @@
 """Requests that are no GraphQL: each is answered with the right status, one error with a code, and a sentence that says what to do."""
 
 import json
+from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 import pytest
@@ -20,7 +22,7 @@ async def post(gateway: Gateway, content: bytes, headers: dict[str, str]) -> htt
         return await http.post(gateway.url, content=content, headers={**gateway.headers, **headers})
 
 
-def the_error(answer: httpx.Response) -> dict:
+def the_error(answer: httpx.Response) -> dict[str, Any]:
     assert answer.headers["content-type"].startswith("application/json")
     body = answer.json()
     assert list(body) == ["errors"]
@@ -123,7 +125,7 @@ async def test_body_above_1_mib_is_413(demo: Gateway, size: int, announced: bool
     whole = b'{"query": "{ __typename }", "x": "' + b"x" * (size - 36) + b'"}'
     assert len(whole) == size
 
-    async def pieces():  # type: ignore[no-untyped-def]  # httpx takes any asynchronous iterator
+    async def pieces() -> AsyncIterator[bytes]:
         for start in range(0, size, 100_000):
             yield whole[start : start + 100_000]
 

@@ -56,7 +56,8 @@ async def street(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stre
         places = {cell: await slow(district, *cell) for cell in cells}
         in_use = await chat_in_use(district)
         started = time.monotonic()
-        *found, deleted = await asyncio.gather(*(ask(places[cell]) for cell in cells), in_use.delete())
+        asking = asyncio.gather(*(ask(places[cell]) for cell in cells))
+        found, deleted = await asyncio.gather(asking, in_use.delete())
         seconds = time.monotonic() - started
         yield Street(district, dict(zip(cells, found, strict=True)), in_use, deleted, seconds)
 

@@ -148,7 +148,7 @@ async def source_id(client: Client, name: str) -> str:
     return _IDS[name]
 
 
-async def listed(client: Client, *names: str, ms: int = 5000) -> tuple[list[str], dict[str, dict]]:
+async def listed(client: Client, *names: str, ms: int = 5000) -> tuple[list[str], dict[str, dict[str, Any]]]:
     """Native ids of the rows, and the statuses by source."""
     body = await client.post(LIST, ids=[await source_id(client, name) for name in names], ms=ms)
     assert "errors" not in body, body["errors"]

@@ -55,7 +55,7 @@ async def a_folder(client: Client, **fields: Any) -> str:
     return (await client.do(FOLDER, input={"name": f"Folder {uuid.uuid4()}", **fields}))["folder"]["id"]
 
 
-async def calls_at(demo: Gateway, source: str, http: httpx.AsyncClient) -> list[dict]:
+async def calls_at(demo: Gateway, source: str, http: httpx.AsyncClient) -> list[dict[str, Any]]:
     return (await http.get(f"{demo.sources[source]}/__control/calls")).json() if source in demo.sources else []
 
 
@@ -167,7 +167,7 @@ async def test_copy_into_a_folder_of_another_source_names_its_own_argument(clien
     ],
 )
 async def test_chat_with_an_impossible_field_is_not_begun(
-    client: Client, demo: Gateway, source: str, fields: dict, path: list[str]
+    client: Client, demo: Gateway, source: str, fields: dict[str, Any], path: list[str]
 ) -> None:
     source_id = (await source_ids(client))[source]
     before, calls = rows_of(demo, "chat", "intent"), await calls_at(demo, source, client.http)

@@ -103,10 +103,10 @@ def place(request: pytest.FixtureRequest) -> Iterator[tuple[str, str]]:
         with running(open_webui.create_app(seed=False)) as url:
             yield url, open_webui.ADMIN_KEY
         return
-    url, key = os.environ.get("OPEN_WEBUI_URL"), os.environ.get("OPEN_WEBUI_API_KEY")
-    if not url or not key:
+    address, key = os.environ.get("OPEN_WEBUI_URL"), os.environ.get("OPEN_WEBUI_API_KEY")
+    if not address or not key:
         pytest.skip("OPEN_WEBUI_URL and OPEN_WEBUI_API_KEY name no server, so nothing was asked of a real Open WebUI")
-    yield url, key
+    yield address, key
 
 
 @pytest.fixture(scope="module")
@@ -283,7 +283,8 @@ async def test_reply_arrives_word_by_word(story: Story) -> None:
             text="Tell me a story of some words",
             model="fake-slow",
         )
-        text, final = "", {}
+        text = ""
+        final: dict[str, Any] = {}
         while not final:
             event = await events.next(30)
             if event["__typename"] == "MessageDelta" and event["messageId"] == sent["reply"]["id"]:

@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from storage.messages import Link, MessagesSeen
 from tests.builders import a_chat, a_principal, at
 from tests.resolvers.conftest import Room, a_room
 from tests.resolvers.rooms import Ear, a_chat_room, a_vendor, an_ear, chat_id, say, settled, shown, source_id
+from tests.streams import leaving
 from tests.tier import count
 
 pytestmark = pytest.mark.anyio
@@ -41,7 +41,7 @@ async def test_stream_without_a_position_begins_now(folder: Path) -> None:
     async with a_chat_room(folder, **OURS) as room:
         await say(room, "Before")
         stream = chat_events(room.context(), chat_ids=None, filter_=ChatEventFilter(), after=None)
-        async with aclosing(stream):  # type: ignore[type-var]
+        async with leaving(stream):
             first = asyncio.ensure_future(anext(aiter(stream)))
             await say(room, "Perhaps before")
             await say(room, "After")
@@ -325,7 +325,7 @@ async def test_gap_of_a_chat_ends_its_stream_of_messages_and_says_where_to_go_on
         assert caught.value.gap_to == again
         assert "read back" in caught.value.message
         stream = message_added(room.context(), after=caught.value.gap_to, **wants)
-        async with aclosing(stream):  # type: ignore[type-var]
+        async with leaving(stream):
             event = await anext(aiter(stream))
             assert event.message is not None
             assert event.message.text == "After"
@@ -416,7 +416,7 @@ async def test_filter_by_role(folder: Path) -> None:
         await say(room, "Question", reply=ReplyMode.WAIT)
         filter_ = MessageEventFilter(roles=(MessageRole.ASSISTANT,))
         stream = message_added(room.context(), chat_id=None, filter_=filter_, after=start)
-        async with aclosing(stream):  # type: ignore[type-var]
+        async with leaving(stream):
             event = await anext(aiter(stream))
             assert event.message is not None
             assert event.message.role is MessageRole.ASSISTANT

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -103,7 +104,7 @@ CASES = st.fixed_dictionaries(
     max_examples=count(long=1000, least=10), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(CASES)
-def test_every_row_is_shown_once_in_order_both_ways(case: dict) -> None:
+def test_every_row_is_shown_once_in_order_both_ways(case: dict[str, Any]) -> None:
     """Ties, unknown values and any mixture of pagers."""
     chance = random.Random(case["seed"])
     fakes = []

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,7 +39,7 @@ async def lines(database: Database) -> list[str]:
     return [row[0] for row in await database.fetch_all("SELECT text FROM line ORDER BY rowid")][:-1]
 
 
-def a_queue(**bounds: int) -> tuple[MirrorQueue, list[int], list[int]]:
+def a_queue(**bounds: Any) -> tuple[MirrorQueue, list[int], list[int]]:
     """The queue, and the numbers of rows that it told of as dropped and as failed."""
     dropped: list[int] = []
     failed: list[int] = []

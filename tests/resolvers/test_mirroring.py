@@ -315,8 +315,8 @@ async def test_old_reading_that_is_written_late_changes_no_newer_row(folder: Pat
         hold = room.source.hold_at["get_chat"] = asyncio.Event()
         real, old = room.source.get_chat, room.source.chats[0]
 
-        async def answers_late(native_id: str) -> Chat | None:
-            await real(native_id)
+        async def answers_late(chat_id: str) -> Chat | None:
+            await real(chat_id)
             return old
 
         room.source.get_chat = answers_late  # type: ignore[method-assign]
@@ -338,10 +338,10 @@ async def test_old_reading_that_is_written_late_raises_no_chat_from_the_dead(fol
         real, rows = room.source.read_messages, list(room.source.messages["c1"])
         before = room.source.chats
 
-        async def answers_late(native_id: str, window: Any) -> Any:
+        async def answers_late(chat_id: str, window: Any) -> Any:
             room.source.chats, kept = before, room.source.chats
             try:
-                return await real(native_id, window)
+                return await real(chat_id, window)
             finally:
                 room.source.chats = kept
 
@@ -385,7 +385,7 @@ async def test_rest_of_a_reading_in_parts_is_as_an_answer_has_shown_it(folder: P
             room.source.says_by_itself("c1", words)
         rows = list(room.source.messages["c1"])
 
-        async def newest_only(native_id: str, window: Any) -> MessagesRead:
+        async def newest_only(chat_id: str, window: Any) -> MessagesRead:
             return MessagesRead(messages=rows[-1:], started_at=utc_now(), is_complete=False, has_before=True)
 
         async with held(room.gateway.store.database) as go_on:
@@ -473,7 +473,7 @@ async def seen_by(room: Room) -> tuple[ChatsSeen, MessagesSeen]:
     page = await target.live.list_chats(NEWEST_FIRST, None)
     read = await target.live.read_messages("c1", None)  # type: ignore[arg-type]
     assert read is not None
-    ids = {"organization_id": 1, "source_id": 1}
+    ids: dict[str, Any] = {"organization_id": 1, "source_id": 1}
     return (
         ChatsSeen(**ids, rows=page.rows, started_at=page.started_at, from_newest=True, is_whole=page.next is None),
         MessagesSeen(

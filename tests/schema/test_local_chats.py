@@ -1,7 +1,8 @@
 """GraphQL all the way down to the local store: every mutation of chats, messages and folders, lists, search and subscriptions."""
 
 from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
+from inspect import isawaitable
 from typing import Any
 
 import anyio
@@ -11,6 +12,7 @@ from graphql import ExecutionResult
 
 from schema.root import public_schema
 from tests.schema.conftest import Desk
+from tests.streams import leaving
 from tests.tier import count
 
 pytestmark = pytest.mark.anyio
@@ -231,7 +233,7 @@ async def test_twice_the_chats_take_no_more_statements(desk: Desk) -> None:
         messages = [{"text": f"{number}.{index}"} for index in range(4)]
         await a_chat(desk, title=str(number), folderId=folder, messages=messages)
     await desk.ask(LIST, first=1)
-    taken = {}
+    taken: dict[int, int] = {}
     for first in (20, 40, 20, 40):
         before = desk.gateway.store.database.statements
         shown = await desk.ask(LIST, first=first)
@@ -247,17 +249,19 @@ async def test_twice_the_chats_take_no_more_statements(desk: Desk) -> None:
 @asynccontextmanager
 async def subscribed(desk: Desk, document: str, **variables: Any) -> AsyncIterator[Any]:
     """A running subscription; `await anext(…)` is the next data."""
-    stream = await graphql.subscribe(
+    started = graphql.subscribe(
         public_schema, graphql.parse(document), context_value=desk.context(), variable_values=variables
     )
+    stream = await started if isawaitable(started) else started
     assert not isinstance(stream, ExecutionResult), stream.errors
 
     async def data() -> AsyncIterator[dict[str, Any]]:
         async for result in stream:
             assert result.errors is None, result.errors
+            assert result.data is not None
             yield result.data
 
-    async with aclosing(stream):
+    async with leaving(stream):
         with anyio.fail_after(10):
             yield data()
 

@@ -36,14 +36,14 @@ from tests.schema.conftest import Desk
 pytestmark = pytest.mark.anyio
 
 FieldName = tuple[str, str]
-PARTS = [
+PARTS = (
     records.Part(kind=PartKind.TEXT, text="Hi"),
     records.Part(kind=PartKind.REASONING, text="Hm"),
     records.Part(kind=PartKind.TOOL_CALL, name="search", call_id="1", arguments={"q": 1}, result={"found": 2}),
     records.Part(kind=PartKind.CITATION, name="Title", url="https://example.com"),
     records.Part(kind=PartKind.ATTACHMENT, attachment=records.Attachment(name="a.png")),
     records.Part(kind=PartKind.OTHER, name="odd", raw={"a": 1}),
-]
+)
 NOWHERE_HERE = {
     "SourceAccount": "the local store has no account",
     "AgentConnection": "nor a list of agents",
@@ -125,7 +125,7 @@ async def the_world(desk: Desk) -> list[LiveEvent]:
         message,
         parts=PARTS,
         author=records.Agent(native_id="a", display_name="A"),
-        attachments=[records.Attachment(name="a.png", size_bytes=7, url="https://example.com/a")],
+        attachments=(records.Attachment(name="a.png", size_bytes=7, url="https://example.com/a"),),
     )
     chat = replace(chat, owner=records.Person(native_id="p", display_name="P"), agent=records.Agent(native_id="a"))
     ref = records.FolderRef(GATEWAY, inside.parts[0])

@@ -1,5 +1,7 @@
 """What a reading of chats means for the mirror: one rule, one test."""
 
+from typing import Any
+
 import pytest
 
 from domain.records import GATEWAY, Agent, FolderRef, Overlay, Person
@@ -16,7 +18,7 @@ async def test_the_first_reading_is_history(world: World) -> None:
     assert await world.events() == []
     chat = await world.get("a")
     assert chat is not None
-    assert (chat.title, chat.as_of, chat.told) == ("A", at(10), {"title"})
+    assert (chat.title, chat.as_of, chat.told) == ("A", at(10), frozenset({"title"}))
 
 
 async def test_an_unknown_chat_after_the_baseline_is_news(world: World) -> None:
@@ -74,7 +76,7 @@ async def test_all_messages_of_a_new_chat_are_news(world: World) -> None:
         ("share_url", None, "https://example.com/s"),
     ],
 )
-async def test_a_change_that_a_client_sees_is_one_event(world: World, field: str, old: object, new: object) -> None:
+async def test_a_change_that_a_client_sees_is_one_event(world: World, field: str, old: Any, new: Any) -> None:
     await world.see(world.chat(**{field: old}))
     await world.see(world.chat(**{field: new}), started=20)
     await world.see(world.chat(**{field: new}), started=30)
@@ -243,7 +245,7 @@ async def test_an_overlay_of_something_the_vendor_lacks_is_unknown_once_taken_of
     await world.write(lambda tx: world.store.chats.set_overlay(tx, *ids, pinned=None))
     chat = await world.get()
     assert chat is not None
-    assert (chat.pinned, chat.told) == (None, {"title"})
+    assert (chat.pinned, chat.told) == (None, frozenset({"title"}))
 
 
 async def test_the_same_overlay_twice_is_one_event(world: World) -> None:

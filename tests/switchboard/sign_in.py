@@ -35,7 +35,7 @@ class SigningKey:
     def jwk(self) -> dict[str, Any]:
         """The public half, as RFC 7517 writes it."""
         algorithm = jwt.get_algorithm_by_name(self.algorithm)
-        published: dict[str, Any] = json.loads(algorithm.to_jwk(self.private.public_key()))  # type: ignore[attr-defined]
+        published: dict[str, Any] = json.loads(algorithm.to_jwk(self.private.public_key()))
         return {**published, "kid": self.kid, "alg": self.algorithm, "use": "sig"}
 
     def sign(self, claims: dict[str, Any] | None = None, **changes: Any) -> str:

@@ -47,7 +47,7 @@ async def test_a_key_acts_for_its_organization_with_its_scopes(access: Access, a
     identity = await identify(auth, secret)
     assert identity.organization == access.acme
     assert identity.principal.key == f"key:{key.id}"
-    assert (identity.role, identity.scopes) == (Role.MEMBER, {Scope.READ, Scope.WRITE})
+    assert (identity.role, identity.scopes) == (Role.MEMBER, frozenset({Scope.READ, Scope.WRITE}))
 
 
 @pytest.mark.parametrize(
@@ -104,8 +104,8 @@ async def test_the_last_use_of_a_key_is_noted(access: Access, auth: Authenticato
 @pytest.mark.parametrize(
     ("role", "scopes"),
     [
-        (Role.VIEWER, {Scope.READ}),
-        (Role.MEMBER, {Scope.READ, Scope.WRITE}),
+        (Role.VIEWER, frozenset({Scope.READ})),
+        (Role.MEMBER, frozenset({Scope.READ, Scope.WRITE})),
         (Role.ADMIN, {Scope.READ, Scope.WRITE, Scope.ADMIN}),
     ],
 )
@@ -114,7 +114,7 @@ async def test_a_token_may_what_the_role_allows(
 ) -> None:
     await access.member(access.acme, role=role)
     identity = await identify(auth, KEY.sign(name="Ann"))
-    assert (identity.role, identity.scopes) == (role, scopes)
+    assert (identity.role, identity.scopes) == (role, frozenset(scopes))
     assert identity.principal.key == f"jwt:{ISSUER} ann"
     assert (identity.principal.subject, identity.principal.display_name) == ("ann", "Ann")
 
@@ -182,7 +182,7 @@ async def test_looking_again_sees_another_role(access: Access, auth: Authenticat
     )
     now = await auth.look_again(identity)
     assert now is not None
-    assert (now.role, now.scopes) == (Role.VIEWER, {Scope.READ})
+    assert (now.role, now.scopes) == (Role.VIEWER, frozenset({Scope.READ}))
 
 
 async def test_looking_again_after_the_membership_ended_sees_nobody(access: Access, auth: Authenticator) -> None:

@@ -107,7 +107,7 @@ async def test_an_operation_gets_who_where_and_what(access: Access, sessions: Ga
     session = await opened(sessions, {"authorization": f"Bearer {secret}"})
     context = session.context(request_id="r2")
     assert (context.organization, context.principal.key) == (access.acme, f"key:{key.id}")
-    assert (context.role, context.scopes) == (Role.VIEWER, {Scope.READ})
+    assert (context.role, context.scopes) == (Role.VIEWER, frozenset({Scope.READ}))
     assert (context.request_id, context.last_event_id) == ("r2", "cursor")
     assert session.context(request_id="r3") is not context
 

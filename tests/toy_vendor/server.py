@@ -63,6 +63,15 @@ class Toy:
         message = self._say(self.chats[chat_id], role or "assistant", text or "A message from elsewhere.")
         return {"chat_id": chat_id, "message_id": message["id"]}
 
+    def rooms(self) -> dict[str, int]:
+        return {chat.id: len(chat.messages) for chat in self.chats.values()}
+
+    def begin(self, title: str) -> str:
+        return self._add(title).id
+
+    def end(self, chat_id: str) -> None:
+        self.chats.pop(chat_id, None)
+
     async def close(self) -> None:
         """Nothing runs in the background."""
 

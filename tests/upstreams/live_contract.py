@@ -7,7 +7,6 @@ can delete. `CHECKS` names them all; run one with `await check(subject)`.
 import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +29,7 @@ from domain.source import (
     SearchRequest,
     StreamOpened,
 )
+from tests.streams import leaving
 
 C = Capability
 WHOLE = MessageWindow(last=100)
@@ -527,7 +527,7 @@ async def stream_tells_when_there_is_something_to_read(subject: Subject) -> None
         return
     chat = await subject.new_chat("Watched")
     watched = chat.native_id if stream is NativeStream.CHAT else None
-    async with asyncio.timeout(30), aclosing(source.watch(watched)) as notices:
+    async with asyncio.timeout(30), leaving(source.watch(watched)) as notices:
         assert await anext(notices) == StreamOpened()
         (last, *_) = reversed(await said(subject, chat.native_id, "Is anybody listening?"))
         assert last.reply is not None

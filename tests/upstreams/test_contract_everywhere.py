@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from simulators import chatlogger, kodey, lexicon, open_webui, splox
+from simulators.control import Control
 from simulators.keys import KEYS, OPTIONS, PATHS, SESSIONS
 from simulators.serving import running
 from storage import local
@@ -24,7 +25,7 @@ from upstreams.registry import connectors
 
 pytestmark = pytest.mark.anyio
 
-SIMULATED = {
+SIMULATED: dict[str, Callable[..., Control]] = {
     "splox": lambda seed: splox.create_app(seed=seed, switches=splox.Switches(runs_per_minute=10_000)),
     "lexicon": lexicon.create_app,
     "chatlogger": chatlogger.create_app,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.typing import Subprotocol
 
 from tests.hostile.interleaved.judge import texts_in
 
@@ -82,8 +83,8 @@ async def a_line(url: str, headers: Mapping[str, str], check: Check) -> AsyncIte
     # A message of any size: a list of chats is longer than the library's bound.
     async with connect(
         url.replace("http", "ws", 1),
-        subprotocols=["graphql-transport-ws"],
-        max_size=None,  # type: ignore[list-item]
+        subprotocols=[Subprotocol("graphql-transport-ws")],
+        max_size=None,
     ) as socket:
         await socket.send(json.dumps({"type": "connection_init", "payload": dict(headers)}))
         assert json.loads(await socket.recv())["type"] == "connection_ack"

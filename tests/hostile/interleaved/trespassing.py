@@ -97,7 +97,8 @@ async def listens_to_anothers(turn: Turn) -> None:
     """Their chats cannot be listened to, and their place in the log is none here."""
     shelf, line = _foreign(turn), turn.actor.line
     chat_id = turn.chance.choice(shelf.ids_of("chat"))
-    query, variables = turn.chance.choice([(_EVENTS, {"chatIds": [chat_id]}), (_ADDED, {"id": chat_id})])
+    ways: list[tuple[str, dict[str, Any]]] = [(_EVENTS, {"chatIds": [chat_id]}), (_ADDED, {"id": chat_id})]
+    query, variables = turn.chance.choice(ways)
     told = await line.ask(query, variables)
     turn.said[:] = [query, str(variables), str(told)]
     assert told["errors"][0]["message"] == f"There is no chat {NOT_FOR_YOU}"

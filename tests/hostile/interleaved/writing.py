@@ -45,7 +45,7 @@ async def creates_a_chat(turn: Turn) -> None:
     shelf = turn.a_shelf()
     source = turn.chance.choice(list(shelf.sources.values()))
     fields = {"sourceId": source.id, "title": turn.words(shelf, "made"), "idempotencyKey": a_key(turn, "create")}
-    await _done_once(turn, shelf, source, CREATE, fields | DEMANDED.get(source.vendor, {}))
+    await _done_once(turn, shelf, source, CREATE, {**fields, **DEMANDED.get(source.vendor, {})})
 
 
 async def _done_once(turn: Turn, shelf: Shelf, source: Source, document: str, fields: Mapping[str, Any]) -> None:

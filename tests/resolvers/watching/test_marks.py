@@ -1,6 +1,7 @@
 """Which chats are to be read, seen from the rows of a list."""
 
 from datetime import timedelta
+from typing import Any
 
 from domain.records import Chat
 from resolvers.watching.marks import RowMarks, mark_of
@@ -58,7 +59,8 @@ def test_change_while_a_chat_is_read_is_read_again() -> None:
 
 def test_every_thing_that_a_row_tells_of_messages_counts() -> None:
     some = marks()
-    for number, told in enumerate([{}, {"last_message_at": at(5)}, {"message_count": 1}, {"message_count": 2}]):
+    rows: list[dict[str, Any]] = [{}, {"last_message_at": at(5)}, {"message_count": 1}, {"message_count": 2}]
+    for number, told in enumerate(rows):
         began = 100 + 10 * number
         assert some.walked([row("a", 0, **told)], began, is_news=[]) == ["a"]
         some.was_read("a", began + 5, at(0))

@@ -63,7 +63,12 @@ async def test_all_who_wait_hear_of_room() -> None:
 
 async def test_frame_that_can_be_written_at_once_never_waits() -> None:
     written: list[Frame] = []
-    box = Outbox(4, write_now=lambda frame: written.append(frame) is None)
+
+    def write_now(frame: Frame) -> bool:
+        written.append(frame)
+        return True
+
+    box = Outbox(4, write_now=write_now)
     assert box.put((b"1234",))
     box.put_now((b"5678",))
     assert written == [(b"1234",), (b"5678",)]

@@ -1,6 +1,7 @@
 """The rules of graphql-transport-ws, one by one, without a socket."""
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.requests import OperationRequest
-from switchboard.http.protocol import Close, CloseCode, OpenSession, Protocol, Renew, Send, Start, State, Stop
+from switchboard.http.protocol import Action, Close, CloseCode, OpenSession, Protocol, Renew, Send, Start, State, Stop
 from tests.tier import count
 
 
@@ -23,6 +24,13 @@ def a_protocol(state: State = State.READY, **options: Any) -> Protocol:
 
 def said(protocol: Protocol, **message: Any) -> Any:
     return protocol.receive_text(json.dumps(message))
+
+
+def message_of(actions: Iterable[Action]) -> Any:
+    """Of the only action: a message that is sent."""
+    (sent,) = actions
+    assert isinstance(sent, Send)
+    return json.loads(sent.text)
 
 
 def subscribed(protocol: Protocol, id: str = "1") -> Protocol:
@@ -119,20 +127,24 @@ def test_complete_of_unknown_id_is_no_mistake() -> None:
 
 def test_next_error_and_complete_have_the_id_and_payload() -> None:
     protocol = subscribed(subscribed(a_protocol(), 'a"b'), "2")
-    (sent,) = protocol.operation_next('a"b', b'{"data":1}')
-    assert json.loads(sent.text) == {"id": 'a"b', "type": "next", "payload": {"data": 1}}
-    (sent,) = protocol.operation_failed('a"b', [{"message": "m"}])
-    assert json.loads(sent.text) == {"id": 'a"b', "type": "error", "payload": [{"message": "m"}]}
-    (sent,) = protocol.operation_completed("2")
-    assert json.loads(sent.text) == {"id": "2", "type": "complete"}
+    assert message_of(protocol.operation_next('a"b', b'{"data":1}')) == {
+        "id": 'a"b',
+        "type": "next",
+        "payload": {"data": 1},
+    }
+    assert message_of(protocol.operation_failed('a"b', [{"message": "m"}])) == {
+        "id": 'a"b',
+        "type": "error",
+        "payload": [{"message": "m"}],
+    }
+    assert message_of(protocol.operation_completed("2")) == {"id": "2", "type": "complete"}
     assert protocol.state is State.READY
 
 
 def test_one_operation_too_many_is_an_error_of_that_one() -> None:
     protocol = a_protocol(max_operations=1)
     subscribed(protocol, "1")
-    (sent,) = said(protocol, type="subscribe", id="2", payload={"query": "{ a }"})
-    message = json.loads(sent.text)
+    message = message_of(said(protocol, type="subscribe", id="2", payload={"query": "{ a }"}))
     assert (message["id"], message["type"]) == ("2", "error")
     assert message["payload"][0]["extensions"] == {"code": "LIMIT_EXCEEDED", "limit": 1, "figure": 2}
     assert protocol.operations == {"1"}
@@ -147,8 +159,7 @@ def test_ping_with_payload_offers_it_to_the_session_one_at_a_time() -> None:
     protocol = a_protocol()
     assert said(protocol, type="ping", payload={"Authorization": "x"}) == (Renew({"Authorization": "x"}),)
     assert said(protocol, type="ping", payload={"Authorization": "y"}) == (Send('{"type":"pong"}'),)
-    (sent,) = protocol.renewed(True)
-    assert json.loads(sent.text) == {"type": "pong", "payload": {"renewed": True}}
+    assert message_of(protocol.renewed(True)) == {"type": "pong", "payload": {"renewed": True}}
     assert said(protocol, type="ping", payload={"Authorization": "z"}) == (Renew({"Authorization": "z"}),)
 
 

@@ -50,7 +50,7 @@ class Stream:
 
     async def block(self) -> list[str]:
         """The lines up to the next empty one."""
-        lines = []
+        lines: list[str] = []
         async for line in self._lines:
             if not line:
                 return lines

@@ -64,7 +64,7 @@ class Session:
         self._room = room
         self.address = who
 
-    def context(self, *, request_id: str) -> Context:
+    def context(self, *, request_id: str, client_left: asyncio.Event | None = None) -> Context:
         return self._room.context(principal=a_principal(key=self.address))
 
     def watch(self, ended: Any) -> None: ...

@@ -300,7 +300,7 @@ async def serve(
     broadcasts = Broadcasts(ToyAudiences(sessions.stage))
     endpoint = GraphQLEndpoint(engine, sessions, broadcasts=broadcasts, **options)
     config = uvicorn.Config(
-        endpoint,  # type: ignore[arg-type]
+        endpoint,
         host="127.0.0.1",
         port=port,
         ws=ws,

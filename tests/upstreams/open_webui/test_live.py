@@ -32,9 +32,11 @@ from domain.source import ChatSource, ChatTouched, NewChat, NewMessage, Notice, 
 from simulators import open_webui as simulated
 from simulators.keys import SESSIONS
 from simulators.serving import running
+from tests.streams import leaving
 from tests.upstreams.open_webui.test_events import BEGINS, delta, told
 from tests.upstreams.wire import a_source
 from upstreams.http import UpstreamClients
+from upstreams.open_webui.access import Access
 from upstreams.open_webui.live import Listener, Live
 from upstreams.open_webui.source import open_webui
 from upstreams.policy import UpstreamSettings, VendorPolicy
@@ -119,7 +121,7 @@ def to_send(chat_id: str, text: str = "one two three", number: int = 1, parent: 
 
 async def opened(stack: AsyncExitStack, source: ChatSource) -> AsyncIterator[Notice]:
     """A watch that is open, left with the stack."""
-    notices = await stack.enter_async_context(aclosing(source.watch(None)))
+    notices = await stack.enter_async_context(leaving(source.watch(None)))
     assert await anext(notices) == OPENED
     return notices
 
@@ -335,8 +337,11 @@ async def test_heartbeat_is_sent_again_and_again(place: Place) -> None:
     await clients.aclose()
 
 
-class _Released:
+class _Released(Access):
     """A release that is recent enough."""
+
+    def __init__(self) -> None:
+        """There is nothing to ask."""
 
     async def version(self) -> str:
         return "0.12.4"
@@ -499,8 +504,8 @@ async def test_slow_one_is_told_the_newest_of_each(listener: Listener) -> None:
         listener.tell(notice)
     listener.end()
     seen = []
-    while (notice := await listener.next()) is not None:
-        seen.append(notice)
+    while (heard := await listener.next()) is not None:
+        seen.append(heard)
     assert seen == [OPENED, grown("xy"), ChatTouched("a"), grown("z", "other"), ChatTouched("b")]
 
 
@@ -636,7 +641,7 @@ async def test_who_stops_following_leaves_the_connection_and_not_the_reply(
     place: Place, source: ChatSource, chat_id: str
 ) -> None:
     before = asyncio.all_tasks()
-    async with aclosing(source.send_message(to_send(chat_id))) as steps:
+    async with leaving(source.send_message(to_send(chat_id))) as steps:
         await anext(aiter(steps))
     await place.until_left()
     assert asyncio.all_tasks() == before

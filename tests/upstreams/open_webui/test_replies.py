@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from domain.records import CHAT_FIELDS, Chat, Message, MessageRole, MessageState
-from domain.source import ChatTouched, Notice, ReplyGrew
+from domain.source import NOTHING_SKIPPED, ChatTouched, Notice, ReplyGrew
 from tests.upstreams.wire import FakeClock, a_source
 from upstreams.open_webui.messages import Tree
 from upstreams.open_webui.reading import FullChat
@@ -53,7 +53,7 @@ class Script:
         self._waiting = list(self.heard[self.read]) if self.read < len(self.heard) else []
         self.read += 1
         chat = Chat(organization_id=1, source_id=7, native_id="c", told=CHAT_FIELDS)
-        return FullChat(chat, Tree([reply], "r", 0), NOW)
+        return FullChat(chat, Tree([reply], "r", NOTHING_SKIPPED), NOW)
 
     @property
     def is_open(self) -> bool:

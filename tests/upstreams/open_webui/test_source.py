@@ -104,7 +104,7 @@ async def test_chat_of_another_user_is_not_found_for_an_administrator() -> None:
         lambda: progress_of(source.send_message(to_send(chat_id="other"))),
     ):
         with pytest.raises(NotFound):
-            await write()  # type: ignore[operator]  # the list holds coroutines of several kinds
+            await write()
     assert not [line for line in server.asked if not line.startswith("GET ")]
 
 

@@ -39,7 +39,7 @@ from tests.upstreams.wire import FakeClock, an_answer
 from upstreams.clock import Clock
 
 pytestmark = pytest.mark.anyio
-ROUTE = {"workflow_version_id": VERSION, "entry_nodes": [NODE]}
+ROUTE: dict[str, Any] = {"workflow_version_id": VERSION, "entry_nodes": [NODE]}
 
 
 def asked_and(server: Splox, *frames: Any, reply: str | None = "It is.") -> Callable[[dict[str, Any]], None]:

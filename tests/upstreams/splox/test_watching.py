@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import aclosing
 from typing import Any
 
 import httpx
@@ -14,6 +13,7 @@ from domain.source import ChatTouched, Notice, StreamOpened
 from simulators import splox as simulated
 from simulators.serving import serve
 from tests.simulators.splox.asking import Clock
+from tests.streams import leaving
 from tests.upstreams.splox.server import Splox, a_message, an_account, data, delta, state
 from tests.upstreams.wire import a_source, an_answer, wire
 from upstreams.http import UpstreamClients
@@ -127,7 +127,7 @@ async def noticed(server: Splox, **more: Any) -> list[Notice]:
 
 async def test_stream_tells_that_it_is_open_before_anything_is_said() -> None:
     source, _ = an_account(Splox())
-    async with asyncio.timeout(5), aclosing(source.watch("c")) as notices:
+    async with asyncio.timeout(5), leaving(source.watch("c")) as notices:
         assert await anext(notices) == OPENED
 
 
@@ -193,7 +193,7 @@ async def test_who_leaves_early_leaves_the_stream() -> None:
     server.chat_stream.say(DONE)
     source, _ = an_account(server)
     before = asyncio.all_tasks()
-    async with aclosing(source.watch("c")) as notices:
+    async with leaving(source.watch("c")) as notices:
         assert [await anext(notices), await anext(notices)] == [OPENED, TOUCHED]
     assert asyncio.all_tasks() == before
 
@@ -269,7 +269,7 @@ async def test_who_left_is_known_to_have_left_by_the_vendor(place: tuple[str, ht
     url, control = place
     chat_id = (await control.get("/__control/state")).json()["chats"][0]["id"]
     async with asyncio.timeout(20), a_splox(url + simulated.PREFIX) as source:
-        async with aclosing(source.watch(chat_id)) as notices:
+        async with leaving(source.watch(chat_id)) as notices:
             assert await anext(notices) == OPENED
             assert (await control.get("/__control/state")).json()["streams"] == [f"chat:{chat_id}"]
         while (await control.get("/__control/state")).json()["streams"]:
