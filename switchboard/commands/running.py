@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 from rich.console import Console
@@ -12,11 +12,12 @@ from rich.table import Table
 from rich.text import Text
 
 from domain.records import Organization
-from resolvers.context import Gateway
 from storage.store import Store, open_store
 from switchboard.settings import Settings, load_settings
 from switchboard.settings_errors import SettingsError
-from switchboard.wiring import open_gateway
+
+if TYPE_CHECKING:
+    from resolvers.context import Gateway
 
 T = TypeVar("T")
 
@@ -46,8 +47,10 @@ def with_store(config: Path | None, act: Callable[[Settings, Store], Awaitable[T
 
 
 @asynccontextmanager
-async def opened_gateway(settings: Settings) -> AsyncIterator[Gateway]:
+async def opened_gateway(settings: Settings) -> AsyncIterator["Gateway"]:
     """All parts of a gateway, for one command."""
+    from switchboard.wiring import open_gateway  # a second of imports, which most commands need not wait for
+
     async with open_gateway(settings, serves=False) as (gateway, _):
         yield gateway
 

@@ -16,6 +16,8 @@ from tests.tier import count
 
 pytestmark = pytest.mark.anyio
 DELTAS = 300
+_PACE_SECONDS = 0.002
+"""Between two pieces, so that they are not heard as one."""
 CUTS = count(long=DELTAS, least=12)
 KINDS = pytest.mark.parametrize("takes_message_ids", [True, False], ids=["ids-of-ours", "ids-of-its-own"])
 
@@ -59,6 +61,7 @@ async def reads(room: Room, cut: int, begin: str, subscribed: asyncio.Semaphore)
 async def says_it_all(room: Room, steps: list[str]) -> None:
     for text in steps:
         await room.source.grows_to(text)
+        await asyncio.sleep(_PACE_SECONDS)
     assert room.source.words is not None
     room.source.words.put_nowait(MessageState.COMPLETE)
     await settled(room)
