@@ -270,10 +270,10 @@ class LocalSource:
 
         async def unit(tx: Transaction) -> None:
             await self._require_in(tx, new.chat_id)
-            tree = by_id(await self._store.messages.tree_in(tx, *self._key, new.chat_id))
-            if new.id in tree:
+            messages = self._store.messages
+            if await messages.is_in(tx, *self._key, new.chat_id, new.id):
                 return
-            if new.parent_id is not None and new.parent_id not in tree:
+            if new.parent_id is not None and not await messages.is_in(tx, *self._key, new.chat_id, new.parent_id):
                 raise NotFound(
                     "A message was to follow another one that is not in the chat (any more). Read the chat again, or leave `parentId` out.",
                     path=("parentId",),

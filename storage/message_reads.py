@@ -90,6 +90,19 @@ class MessageReads:
         parameters = {"organization_id": organization_id, "source_id": source_id, "chat_id": chat_id}
         return [message_of(row) for row in await reader.fetch_all(sql, parameters)]
 
+    async def is_in(self, reader: Reader, organization_id: int, source_id: int, chat_id: str, message_id: str) -> bool:
+        """Whether a chat has a message that is not deleted, as the reader or transaction at hand sees it."""
+        sql = (
+            f"SELECT 1 FROM message WHERE {_OF_CHAT} AND message.native_id = :message_id AND message.deleted_at IS NULL"
+        )
+        parameters = {
+            "organization_id": organization_id,
+            "source_id": source_id,
+            "chat_id": chat_id,
+            "message_id": message_id,
+        }
+        return await reader.fetch_one(sql, parameters) is not None
+
     async def trees_many(self, organization_id: int, keys: Sequence[ChatId]) -> dict[ChatId, list[Message]]:
         """The trees of several chats in one statement; chats without messages are left out."""
         sql = (
