@@ -1,9 +1,20 @@
 """Fixtures that every test may use."""
 
+from collections.abc import Iterator
+
 import pytest
+
+from tests.tracing import traced_at_first
 
 # What tests share asserts too: its failures shall show both sides.
 pytest.register_assert_rewrite("tests.cells", "tests.client", "tests.open_webui", "tests.upstreams.live_contract")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Iterator[None]:
+    """Every test."""
+    with traced_at_first():
+        return (yield)
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,8 @@ from typing import Any
 
 import httpx
 
+from tests.tracing import untraced
+
 ROOT = Path(__file__).resolve().parents[1]
 _DEMO_PORTS = 10
 """The gateway's, and one for each simulator."""
@@ -60,7 +62,7 @@ def running_gateway(seconds: float = 180, *, life: str = "4", quiet: bool = True
                 *(["--quiet"] if quiet else []),
             ],
             cwd=folder,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env={**untraced(os.environ), "PYTHONPATH": str(ROOT)},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -14,6 +14,7 @@ import httpx
 import jwt
 
 from tests.gateway import ROOT, Gateway, a_free_port
+from tests.tracing import untraced
 
 ISSUER, AUDIENCE = "https://id.example.com", "switchboard"
 JWT_SECRET = "canary-of-the-sign-in-service-" * 2
@@ -92,7 +93,7 @@ class Installation:
             process = subprocess.Popen(
                 [sys.executable, "-m", "switchboard", "serve", "--port", str(port)],
                 cwd=self.folder,
-                env=self._environment(),
+                env=untraced(self._environment()),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
