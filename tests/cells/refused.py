@@ -35,13 +35,26 @@ REFUSED: Mapping[Capability, Callable[[Known], Ways]] = {
 """Capability → the check for a cell that is unsupported."""
 
 
+_TRIES = 5
+
+
 async def is_refused(subject: Subject, capability: Capability) -> None:
     """The chat and its messages are read before the calls are counted."""
     native_id = await subject.a_talk()
     messages = await subject.messages(native_id)
     held = subject.must_hold(native_id)
-    subject.forget_calls()
     known = Known(subject.id_of(native_id), messages[0]["id"], messages[-1]["id"])
+    # A feed of a test before this one may still be reading; a call of ours would be there each time.
+    for _ in range(_TRIES):
+        subject.forget_calls()
+        await _all_are_refused(subject, capability, known)
+        if not (calls := subject.calls()):
+            break
+    assert calls == []
+    assert subject.must_hold(native_id) == held
+
+
+async def _all_are_refused(subject: Subject, capability: Capability, known: Known) -> None:
     for name, given in REFUSED[capability](known).items():
         error = await subject.us.refused(mutation(name), input=dict(given))
         assert (error["__typename"], error["code"]) == ("CapabilityError", "UNSUPPORTED")
@@ -49,6 +62,3 @@ async def is_refused(subject: Subject, capability: Capability) -> None:
         assert error["capability"] == (C.GENERATE_REPLY if capability is C.STREAM_REPLY else capability)
         assert error["source"] == {"key": subject.vendor.replace("_", "-")}
         assert error["message"].endswith(".")
-    # A feed of a test before this one may still be reading its own chat.
-    assert [call for call in subject.calls() if call["method"] != "GET" or native_id in str(call)] == []
-    assert subject.must_hold(native_id) == held
