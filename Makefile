@@ -24,8 +24,8 @@ run: $(VENV)/.runtime $(GRAPHIQL) ## start the gateway with simulated vendors an
 
 graphiql: $(GRAPHIQL) ## build the page that the gateway shows to people
 
-test-quick: $(VENV)/.dev ## the tests that take seconds: everything but vendors, sockets and whole gateways
-	SWITCHBOARD_TEST_TIER=quick $(BIN)/python -m pytest -q -m 'not slow and not open_webui' tests/domain tests/engine tests/resolvers tests/schema tests/storage tests/test_layers.py
+test-quick: $(VENV)/.dev ## the quick tests: everything but vendors, sockets and whole gateways
+	SWITCHBOARD_TEST_TIER=quick $(BIN)/python -m pytest -q -n auto --dist loadfile -m 'not slow and not open_webui' tests/domain tests/engine tests/resolvers tests/schema tests/storage tests/test_layers.py
 
 test: $(VENV)/.dev $(GRAPHIQL) $(FRONTEND) ## what CI runs: everything, with a tenth of the counts, and coverage
 	@tests/run-tier standard
