@@ -85,15 +85,15 @@ async def earlier(context: Context, intent: Intent) -> Intent | None:
 
 def is_left(gateway: Gateway, intent: Intent, living: frozenset[str]) -> bool:
     """Whether nobody works on it, though it is open. `living`: the processes that live."""
-    is_elsewhere = intent.process is not None and intent.process != gateway.presence.own and intent.process in living
-    return intent.state is IntentState.OPEN and intent.id not in _of(gateway.store) and not is_elsewhere
+    is_ours = intent.id in _of(gateway.store)
+    return intent.state is IntentState.OPEN and not is_ours and not _is_elsewhere(gateway, intent, living)
 
 
-def _is_elsewhere(gateway: Gateway, intent: Intent) -> bool:
-    """Whether another process works on it now."""
+def _is_elsewhere(gateway: Gateway, intent: Intent, living: frozenset[str] | None = None) -> bool:
+    """Whether another process works on it now. `living`: those that live, where that is known already: it takes a look at the disk."""
     if intent.state is not IntentState.OPEN or intent.process in (None, gateway.presence.own):
         return False
-    return intent.process in gateway.presence.living()
+    return intent.process in (gateway.presence.living() if living is None else living)
 
 
 async def begin(context: Context, intent: Intent) -> Intent:

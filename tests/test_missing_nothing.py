@@ -287,7 +287,7 @@ async def everything_has_come(world: World, transports: Sequence[Transport], cha
         await asyncio.wait(tasks)
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(900)  # a gateway is started several times
 @pytest.mark.parametrize("way", WAYS)
 async def test_every_message_arrives_once_and_in_order(tmp_path: Path, way: str) -> None:
     with simulated_vendors() as vendors:

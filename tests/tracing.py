@@ -1,17 +1,14 @@
-"""What of the tests is traced for the coverage report: the beginning of each test, and no started gateway.
+"""What of the tests is traced for the coverage report: the beginning of each test, and neither the demo nor an `Installation` that serves.
 
-Tracing makes Python code take half as long again. A test that repeats itself for seconds runs the same lines again, and a gateway that a
-test starts runs the lines that tests of its parts run; the commands, which nothing else runs, are traced whole.
+Tracing makes Python code take half as long again and more. A test that repeats itself for seconds runs the same lines again, and most
+gateways that tests start run the lines that tests of their parts run. Traced whole are the commands, and what `served_gateway` starts.
 """
 
 import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-try:
-    from coverage import Coverage
-except ImportError:  # the tests run without it too
-    Coverage = None  # type: ignore[assignment,misc]
+from coverage import Coverage
 
 _TRACED_SECONDS = 1.0
 """Of the processor, from the beginning of a test."""
@@ -21,7 +18,7 @@ _VARIABLES = ("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START")
 @contextmanager
 def traced_at_first() -> Iterator[None]:
     """Stop tracing when this has worked for a second; go on with it afterwards."""
-    coverage = Coverage.current() if Coverage is not None else None
+    coverage = Coverage.current()
     if coverage is None:
         yield
         return

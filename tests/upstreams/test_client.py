@@ -693,6 +693,29 @@ async def test_waiting_for_a_place_past_the_deadline_was_certainly_not_sent() ->
     assert [error.perhaps_executed for error in errors if isinstance(error, UpstreamError)] == [True, False]
 
 
+async def test_place_that_comes_when_the_time_is_over_is_not_used() -> None:
+    """The loop may be late to say that it is over."""
+    is_answered, time = asyncio.Event(), FakeClock()
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        await is_answered.wait()
+        return an_answer({})
+
+    transport = Scripted(answer)
+    client = a_client(UpstreamClients(UpstreamSettings(concurrency=1), clock=time.clock, transport=transport))
+    first = asyncio.create_task(client.send(WRITE))
+    await transport.asked.wait()
+    second = asyncio.create_task(client.send(WRITE))
+    await asyncio.sleep(0)
+    time.seconds += 3600
+    is_answered.set()
+    await first
+    with pytest.raises(UpstreamError) as caught:
+        await second
+    assert not caught.value.perhaps_executed
+    assert len(transport.requests) == 1
+
+
 # Health
 
 
