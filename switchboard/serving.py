@@ -8,6 +8,10 @@ from switchboard.http.connection import GuardedConnection
 from switchboard.http.direct import DirectWebSocket
 from switchboard.settings import Settings
 
+_KEEP_ALIVE_SECONDS = 75
+"""How long a connection may rest. Longer than proxies and clients keep one (5 s to 60 s): where the server closes first, a request that
+crosses with the closing is lost, and nobody may repeat a mutation by himself."""
+
 
 def server_config(app: Any, settings: Settings, *, factory: bool = False) -> uvicorn.Config:
     """The configuration for `uvicorn.Server` or `uvicorn.run`."""
@@ -29,5 +33,6 @@ def server_options(settings: Settings) -> dict[str, Any]:
         "access_log": False,
         "log_config": None,
         "server_header": False,
+        "timeout_keep_alive": _KEEP_ALIVE_SECONDS,
         "timeout_graceful_shutdown": max(1, round(settings.shutdown_seconds)),
     }

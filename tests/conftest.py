@@ -1,11 +1,19 @@
 """Fixtures that every test may use."""
 
 from collections.abc import Iterator
+from functools import cache
 
+import httpx
 import pytest
+from httpx._transports import default
+from hypothesis import settings
 
-from tests.tracing import traced_at_first
+from storage import store
+from tests.stores import copying_when_new
 
+# How long one case takes tells nothing on a machine that does other things too.
+settings.register_profile("switchboard", deadline=None)
+settings.load_profile("switchboard")
 # What tests share asserts too: its failures shall show both sides.
 pytest.register_assert_rewrite("tests.cells", "tests.client", "tests.open_webui", "tests.upstreams.live_contract")
 
@@ -15,11 +23,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_call() -> Iterator[None]:
-    """Every test."""
-    with traced_at_first():
-        return (yield)
+@pytest.fixture(scope="session", autouse=True)
+def _made_once() -> Iterator[None]:
+    """What nearly every test needs and nobody changes: tables in a new store, and the certificates that each client of httpx loads."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(store, "_bring_up_to_date", copying_when_new(store._bring_up_to_date))
+        patched.setattr(default, "create_ssl_context", cache(httpx.create_ssl_context))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -3,10 +3,7 @@
 import json
 import os
 import secrets
-import signal
 import socket
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -17,7 +14,8 @@ from typing import Any
 
 import httpx
 
-from tests.tracing import untraced
+from tests.processes import Process, spawned, stop
+from tests.stores import add_key, add_tenant
 
 ROOT = Path(__file__).resolve().parents[1]
 _DEMO_PORTS = 10
@@ -31,7 +29,7 @@ class Gateway:
     url: str
     api_key: str
     folder: Path
-    process: subprocess.Popen[bytes]
+    process: Process
     sources: Mapping[str, str]
 
     @property
@@ -53,19 +51,12 @@ def running_gateway(seconds: float = 180, *, life: str = "4", quiet: bool = True
     """
     with tempfile.TemporaryDirectory(prefix="switchboard-") as folder:
         state = Path(folder) / ".switchboard"
-        # A file, not a pipe: nobody reads a pipe while the tests run, and a full one stops who writes.
-        output = (Path(folder) / "output.log").open("wb")
-        process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "switchboard", "demo", "--port", str(a_free_port(_DEMO_PORTS))),
-                *("--life", life),
-                *(["--quiet"] if quiet else []),
-            ],
-            cwd=folder,
-            env={**untraced(os.environ), "PYTHONPATH": str(ROOT)},
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
+        port = str(a_free_port(_DEMO_PORTS))
+        process = spawned(
+            ["demo", "--port", port, "--life", life, *(["--quiet"] if quiet else [])],
+            folder=Path(folder),
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            output=Path(folder) / "output.log",
         )
         try:
             demo = _wait_for(state / "demo.json", process, seconds)
@@ -77,8 +68,7 @@ def running_gateway(seconds: float = 180, *, life: str = "4", quiet: bool = True
                 sources={source["key"]: source["base_url"] for source in demo["sources"]},
             )
         finally:
-            _stop(process)
-            output.close()
+            stop(process)
 
 
 def a_free_port(block: int = 1) -> int:
@@ -102,7 +92,7 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def _wait_for(path: Path, process: subprocess.Popen[bytes], seconds: float) -> dict[str, Any]:
+def _wait_for(path: Path, process: Process, seconds: float) -> dict[str, Any]:
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         if path.exists():
@@ -114,15 +104,6 @@ def _wait_for(path: Path, process: subprocess.Popen[bytes], seconds: float) -> d
     process.wait()
     output = (path.parents[1] / "output.log").read_text(errors="replace")
     raise AssertionError(f"The gateway did not start within {seconds:g} s. It said:\n{output}")
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.send_signal(signal.SIGTERM)
-    try:
-        process.wait(timeout=20)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 @contextmanager
@@ -146,34 +127,19 @@ def served_gateway(sources: str, *, settings: str = "", env: Mapping[str, str] |
             "SWITCHBOARD_CONFIG": str(config),
         }
 
-        def run(*arguments: str) -> str:
-            command = [sys.executable, "-m", "switchboard", *arguments]
-            done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-            assert done.returncode == 0, done.stderr
-            return done.stdout.strip()
-
-        run("organizations", "create", "acme", "--name", "Acme")
-        api_key = run(
-            "keys", "create", "--organization", "acme", "--scope", "read", "--scope", "write", "--scope", "admin"
-        )
-        output = (Path(folder) / "output.log").open("wb")
-        process = subprocess.Popen(
-            [sys.executable, "-m", "switchboard", "serve", "--port", str(port)],
-            cwd=folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
+        store = Path(folder) / "test.db"
+        add_tenant(store, "acme")
+        api_key = add_key(store, "acme")
+        output = Path(folder) / "output.log"
+        process = spawned(["serve", "--port", str(port)], folder=Path(folder), env=environment, output=output)
         try:
-            _wait_until_ready(f"http://127.0.0.1:{port}/readyz", process, Path(folder) / "output.log")
+            _wait_until_ready(f"http://127.0.0.1:{port}/readyz", process, output)
             yield Gateway(url=url, api_key=api_key, folder=Path(folder), process=process, sources={})
         finally:
-            _stop(process)
-            output.close()
+            stop(process)
 
 
-def _wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path, seconds: float = 60) -> None:
+def _wait_until_ready(url: str, process: Process, log: Path, seconds: float = 60) -> None:
     until = time.monotonic() + seconds
     while time.monotonic() < until and process.poll() is None:
         try:

@@ -208,7 +208,7 @@ async def _is_unwatched(simulated: Simulated) -> bool:
 async def _until(is_so: Any) -> None:
     async with asyncio.timeout(60):
         while not await is_so():  # noqa: ASYNC110  another process cannot ring a bell
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.25)
 
 
 def _check_quota(calls: list[float], *, burst: float, per_second: float) -> None:

@@ -4,9 +4,7 @@ Private addresses are refused at the very address that is connected to, redirect
 frame has the same bound as an answer, and nothing of it is logged: the handshake holds the credentials.
 """
 
-import functools
 import logging
-import ssl
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,7 +16,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 
 from upstreams.policy import UpstreamSettings
 from upstreams.redaction import Redactor
-from upstreams.transport import AddressRefused, NotConnected, PublicResolver, check_public
+from upstreams.transport import AddressRefused, NotConnected, PublicResolver, authorities, check_public
 
 _CLOSING_SECONDS = 2.0
 _OF_THE_BODY = frozenset(["content-encoding", "content-length", "transfer-encoding"])
@@ -97,7 +95,7 @@ async def opened(url: str, headers: Mapping[str, str], settings: UpstreamSetting
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise AddressRefused("`base_url` is not an http or https address")
     is_secure = parts.scheme == "https"
-    more: dict[str, Any] = {"ssl": _secure()} if is_secure else {}
+    more: dict[str, Any] = {"ssl": authorities()} if is_secure else {}
     if not settings.allow_private_addresses:
         more["host"] = await _public_address(parts.hostname, port or (443 if is_secure else 80))
     try:
@@ -139,8 +137,3 @@ async def _public_address(host: str, port: int) -> str:
     finally:
         await resolver.close()
     return found[0]["host"]
-
-
-@functools.cache
-def _secure() -> ssl.SSLContext:
-    return httpx.create_ssl_context()

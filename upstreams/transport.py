@@ -6,8 +6,10 @@ deadline, would not reach the vendor. Redirects are never followed, cookies neve
 used: the first and the last lead to hosts that nobody checked, and the second would mix the accounts of two sources.
 """
 
+import functools
 import ipaddress
 import socket
+import ssl
 from collections.abc import AsyncIterator
 from contextvars import ContextVar
 
@@ -85,6 +87,12 @@ class PublicResolver(AbstractResolver):
         await self._resolver.close()
 
 
+@functools.cache
+def authorities() -> ssl.SSLContext:
+    """Who is trusted, with `SSL_CERT_FILE` for authorities of one's own. Loaded once: it takes 50 ms, in which the loop stands still."""
+    return httpx.create_ssl_context()
+
+
 def check_public(host: str) -> None:
     """Raise `AddressRefused` for the text of a private address; a name is checked when it is resolved."""
     try:
@@ -136,7 +144,7 @@ class Transport(httpx.AsyncBaseTransport):
                 resolver=self._resolver if self._allows_private else PublicResolver(self._resolver),
                 ttl_dns_cache=_NAMES_SECONDS,
                 keepalive_timeout=_IDLE_SECONDS,
-                ssl=httpx.create_ssl_context(),  # with `SSL_CERT_FILE`, for authorities of one's own
+                ssl=authorities(),
             )
             self._session = aiohttp.ClientSession(
                 connector=connector,

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -14,7 +14,8 @@ import httpx
 import jwt
 
 from tests.gateway import ROOT, Gateway, a_free_port
-from tests.tracing import untraced
+from tests.processes import Process, forked, spawned, stop
+from tests.stores import add_key, add_tenant
 
 ISSUER, AUDIENCE = "https://id.example.com", "switchboard"
 JWT_SECRET = "canary-of-the-sign-in-service-" * 2
@@ -24,9 +25,6 @@ issuer = "{ISSUER}"
 audience = "{AUDIENCE}"
 secret = "env:JWT_SECRET"
 """
-
-_FIRST: dict[tuple[object, ...], tuple[bytes, str]] = {}
-"""What an installation was made of → its store with one organization, and the secret of the key: the commands take seconds each time."""
 
 
 def a_token(subject: str, *, seconds: float = 600, **claims: object) -> str:
@@ -64,50 +62,27 @@ class Installation:
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
-    def an_organization(self, slug: str, *arguments: str) -> str:
-        """Make one; the secret of an admin's key for it."""
-        if self.database.exists():
-            return self._made(slug, arguments)
-        made_of = (slug, arguments, self.settings, tuple(self.env.items()))
-        if made_of not in _FIRST:
-            secret = self._made(slug, arguments)
-            _FIRST[made_of] = self.database.read_bytes(), secret
-            return secret
-        store, secret = _FIRST[made_of]
-        self.database.write_bytes(store)
-        return secret
-
-    def _made(self, slug: str, arguments: Sequence[str]) -> str:
-        self.run("organizations", "create", slug, "--name", slug.title(), *arguments)
-        return self.a_key(slug)
-
-    def a_key(self, slug: str, scope: str = "admin") -> str:
-        """The secret of a new API key."""
-        return self.run("keys", "create", "--organization", slug, "--scope", scope)
+    def an_organization(self, slug: str, *, admin: str | None = None) -> str:
+        """Make one, with an `admin` of the sign-in service; the secret of an admin's key for it."""
+        add_tenant(self.database, slug, admin=(ISSUER, admin) if admin is not None else None)
+        return add_key(self.database, slug)
 
     @contextmanager
     def serving(self, api_key: str = "") -> Iterator[Gateway]:
         """The server, until the block is left."""
         port = a_free_port()
-        with (self.folder / "output.log").open("ab") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "switchboard", "serve", "--port", str(port)],
-                cwd=self.folder,
-                env=untraced(self._environment()),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
+        start = spawned if "workers" in self.settings else forked
+        process = start(
+            ["serve", "--port", str(port)],
+            folder=self.folder,
+            env=self._environment(),
+            output=self.folder / "output.log",
+        )
         try:
             self._wait_until_ready(f"http://127.0.0.1:{port}/readyz", process)
             yield Gateway(f"http://127.0.0.1:{port}/graphql", api_key, self.folder, process, {})
         finally:
-            process.terminate()
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            stop(process)
 
     def _environment(self) -> Mapping[str, str]:
         config = self.folder / "switchboard.toml"
@@ -121,7 +96,7 @@ class Installation:
             "SWITCHBOARD_CONFIG": str(config),
         }
 
-    def _wait_until_ready(self, url: str, process: subprocess.Popen[bytes], seconds: float = 300) -> None:
+    def _wait_until_ready(self, url: str, process: Process, seconds: float = 300) -> None:
         until = time.monotonic() + seconds
         while time.monotonic() < until and process.poll() is None:
             try:

@@ -13,10 +13,12 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from domain.ids import parse_id
+from domain.records import Scope
 from tests.client import Client, Events
 from tests.hostile.installation import a_token
 from tests.hostile.test_ids import CHATS, MESSAGES, NOT_FOR_YOU, OTHERS, Place
 from tests.hostile.world import WORDS, World, a_world, ann, expected_key
+from tests.stores import add_key
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
@@ -331,7 +333,7 @@ async def closed_within(events: Events, seconds: float) -> tuple[int, float]:
 
 async def test_revoked_keys_socket_is_closed_within_5_seconds(world: World) -> None:
     """Revoked by another process: this one has to find out."""
-    key = world.installation.a_key("acme", "read")
+    key = add_key(world.installation.database, "acme", frozenset([Scope.READ]))
     async with world.client(key) as client:
         async with client.events(EVENTS) as events:
             await listening(events)

@@ -97,8 +97,7 @@ def a_world(folder: Path) -> Iterator[World]:
                 sources += a_source(organization, vendor.replace("_", "-"), vendor, url, keys[organization])
         installation = Installation(folder, settings=JWT, sources=sources)
         keys = {
-            organization: installation.an_organization(organization, "--admin", "ann")
-            for organization in ("acme", "beta")
+            organization: installation.an_organization(organization, admin="ann") for organization in ("acme", "beta")
         }
         private_url = stack.enter_context(running(vendors["ann", "kodey"]))
         gateway = stack.enter_context(installation.serving())

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import graphql
@@ -177,6 +178,7 @@ async def for_many(desk: Desk) -> Context:
     return context_of(desk.gateway, audience, request_id="many")
 
 
+@cache
 def documents() -> dict[str, str]:
     """Everything that each type of event can show."""
     events = public_schema.type_map["ChatEvent"]
@@ -193,10 +195,11 @@ async def test_no_unmarked_field_asks_who_it_is_for(desk: Desk) -> None:
         document = documents()[type(event_of(event)).__name__]
         result = await tell(event, await for_many(desk), document, watch)
         assert result.errors is None, [(error.path, error.original_error) for error in result.errors]
+    shown = _shown_types()
     expected = {
         (type_.name, name)
         for type_ in public_schema.type_map.values()
-        if isinstance(type_, GraphQLObjectType) and type_.name in _shown_types()
+        if isinstance(type_, GraphQLObjectType) and type_.name in shown
         for name, _ in _unmarked(type_)
     }
     missed = {one for one in expected - watch.resolved if one[0] not in NOWHERE_HERE}

@@ -1,6 +1,5 @@
 """A store in a fresh file, with an organization and a source in it, and a clock that stands still until it is moved."""
 
-import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -11,7 +10,6 @@ import pytest
 
 from domain.records import Chat, Event, Message, MessageRole, Organization, Source
 from domain.source import MessageWindow
-from storage import migrate
 from storage.chats import ChatsSeen
 from storage.database import Transaction
 from storage.messages import MessagesSeen
@@ -161,18 +159,9 @@ def url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path}/store.db"
 
 
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file with all tables and no rows: copying it is faster than migrating."""
-    path = tmp_path_factory.mktemp("empty") / "store.db"
-    migrate.upgrade(f"sqlite:///{path}")
-    return path
-
-
 @pytest.fixture
-async def world(url: str, empty_store: Path) -> AsyncIterator[World]:
+async def world(url: str) -> AsyncIterator[World]:
     clock = Clock()
-    shutil.copy(empty_store, url.removeprefix("sqlite:///"))
     async with open_store(url, readers=2, clock=clock) as store:
         statements: list[str] = []
         for connection in store.database._all:

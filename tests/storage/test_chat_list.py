@@ -1,8 +1,6 @@
 """Pages of the mirror's chats: the order of the merge, both ways, along an index."""
 
-import shutil
 from functools import cmp_to_key
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -53,9 +51,9 @@ _ROWS = st.lists(
 @settings(max_examples=count(long=1000, least=20), deadline=None, suppress_health_check=list(HealthCheck))
 @given(rows=_ROWS, order=st.sampled_from(ORDERS), size=st.integers(1, 7))
 async def test_pages_both_ways_are_the_sorted_list(
-    tmp_path_factory: pytest.TempPathFactory, empty_store: Path, rows: list[Any], order: ChatOrder, size: int
+    tmp_path_factory: pytest.TempPathFactory, rows: list[Any], order: ChatOrder, size: int
 ) -> None:
-    path = shutil.copy(empty_store, tmp_path_factory.mktemp("pages"))
+    path = tmp_path_factory.mktemp("pages") / "store.db"
     async with open_store(f"sqlite:///{path}", readers=1, clock=Clock()) as store:
         organization, first = await an_organization(store)
         world = World(store, Clock(), organization, first)

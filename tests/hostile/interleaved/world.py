@@ -28,6 +28,7 @@ from tests.hostile.interleaved.registry import Registry
 from tests.hostile.interleaved.shelf import Shelf, Source
 from tests.hostile.interleaved.uncounted import ENV, uncounted
 from tests.hostile.vendors import Street
+from tests.stores import add_tenant
 
 ORGANIZATIONS = ("acme", "beta")
 OWN = {
@@ -166,7 +167,7 @@ def a_world(folder: Path, sources: Mapping[str, str] = EVERY, *, settings: str =
         secret_key = installation.env["SWITCHBOARD_SECRET_KEY"]
         installation.env |= ENV
         first, *others = ORGANIZATIONS
-        installation.run("organizations", "create", first, "--name", first.title(), "--admin", "ann")
+        add_tenant(installation.database, first, admin=(ISSUER, "ann"))
         gateway = stack.enter_context(installation.serving())
         registry = Registry(installation.database)
         stack.callback(registry.close)

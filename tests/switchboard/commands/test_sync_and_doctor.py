@@ -1,10 +1,8 @@
 """`switchboard sync` and `switchboard doctor`, with a simulated vendor."""
 
 import asyncio
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -13,7 +11,7 @@ import pytest
 from simulators import open_webui
 from simulators.serving import running
 from storage.store import open_store
-from tests.gateway import ROOT
+from tests.switchboard.commands.running import Ended, Run
 
 pytestmark = pytest.mark.slow
 
@@ -29,24 +27,17 @@ credentials = {{ api_key = "env:TESTED_KEY" }}
 """
 
 
+@dataclass
 class Shell:
-    """Runs the command line in a folder."""
+    """A folder with the settings of a vendor's source, in which commands are run."""
 
-    def __init__(self, folder: Path, url: str, key: str) -> None:
-        self.folder, self.url = folder, url
-        (folder / "switchboard.toml").write_text(CONFIG.format(folder=folder, url=url))
-        self.environment = {
-            **os.environ,
-            "PYTHONPATH": str(ROOT),
-            "SWITCHBOARD_SECRET_KEY": "tests-" * 8,
-            "TESTED_KEY": key,
-        }
+    _run: Run
+    folder: Path
+    url: str
+    key: str
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "switchboard", *arguments]
-        return subprocess.run(
-            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False
-        )
+    def run(self, *arguments: str) -> Ended:
+        return self._run(*arguments, TESTED_KEY=self.key)
 
     def messages(self) -> int:
         """How many messages the store knows."""
@@ -60,11 +51,11 @@ class Shell:
 
 
 @pytest.fixture
-def shell(tmp_path: Path) -> Iterator[Shell]:
+def shell(run: Run, tmp_path: Path) -> Iterator[Shell]:
     with running(open_webui.create_app(seed=True)) as url:
-        shell = Shell(tmp_path, url, open_webui.ADMIN_KEY)
-        assert shell.run("organizations", "create", "acme", "--name", "Acme").returncode == 0
-        yield shell
+        (tmp_path / "switchboard.toml").write_text(CONFIG.format(folder=tmp_path, url=url))
+        assert run("organizations", "create", "acme", "--name", "Acme", TESTED_KEY=open_webui.ADMIN_KEY).code == 0
+        yield Shell(run, tmp_path, url, open_webui.ADMIN_KEY)
 
 
 def calls(shell: Shell, operation: str) -> int:
@@ -73,12 +64,12 @@ def calls(shell: Shell, operation: str) -> int:
 
 def test_sync_reads_everything_once_and_goes_on_where_it_stopped(shell: Shell) -> None:
     first = shell.run("sync", "--organization", "acme")
-    assert first.returncode == 0, first.stderr
+    assert first.code == 0, first.err
     known = shell.messages()
     assert known > 12
     read = calls(shell, "get_chat")
     second = shell.run("sync", "--organization", "acme")
-    assert second.returncode == 0, second.stderr
+    assert second.code == 0, second.err
     assert calls(shell, "get_chat") == read
     assert shell.messages() == known
 
@@ -86,26 +77,26 @@ def test_sync_reads_everything_once_and_goes_on_where_it_stopped(shell: Shell) -
 def test_sync_of_a_vendor_that_is_down_says_so(shell: Shell) -> None:
     httpx.post(f"{shell.url}/__control/faults", json={"status": 500, "body": "down", "times": 50})
     done = shell.run("sync", "--organization", "acme", "webui")
-    assert done.returncode == 1
-    assert "webui" in done.stderr
+    assert done.code == 1
+    assert "webui" in done.err
 
 
 def test_sync_of_an_unknown_source_says_how_to_see_them(shell: Shell) -> None:
     done = shell.run("sync", "--organization", "acme", "nowhere")
-    assert done.returncode == 1
-    assert "switchboard sources list" in done.stderr
+    assert done.code == 1
+    assert "switchboard sources list" in done.err
 
 
 def test_doctor_finds_all_well(shell: Shell) -> None:
     done = shell.run("doctor")
-    assert done.returncode == 0, done.stdout
+    assert done.code == 0, done.out
     for word in ("settings", "store", "acme/webui", "version", "credentials", "capabilities"):
-        assert word in done.stdout
+        assert word in done.out
 
 
 def test_doctor_says_what_is_wrong(shell: Shell) -> None:
-    shell.environment["TESTED_KEY"] = "sk-" + "0" * 32
+    shell.key = "sk-" + "0" * 32
     done = shell.run("doctor")
-    assert done.returncode == 1
-    assert "failed" in done.stdout
-    assert "sk-000" not in done.stdout + done.stderr
+    assert done.code == 1
+    assert "failed" in done.out
+    assert "sk-000" not in done.out + done.err
