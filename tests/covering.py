@@ -1,5 +1,5 @@
 """A plugin of pytest (`-p tests.covering`): which lines and branches of our packages the workers run, each worker into a file of its own
-in the folder that `SWITCHBOARD_COVERAGE` names.
+in the folder that `COVERAGE_FOLDER` names.
 
 By slipcover, which marks the code as it is loaded and takes a mark away once it was seen. What coverage.py traces on Python 3.11 makes
 the tests take half as long again. slipcover's own plugin also marks the tests, which it cannot do with the pytest we use.
@@ -15,7 +15,7 @@ PACKAGES = ["switchboard", "schema", "resolvers", "storage", "domain", "upstream
 _NOT_OURS = ["storage/migrations/*"]
 _NEVER_RUN = [r"if TYPE_CHECKING:", r"\.\.\.$", r"raise AssertionError"]
 
-_folder = os.environ.get("SWITCHBOARD_COVERAGE")
+_folder = os.environ.get("COVERAGE_FOLDER")
 _worker = os.environ.get("PYTEST_XDIST_WORKER")
 
 if _folder and _worker:
