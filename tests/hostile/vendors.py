@@ -1,7 +1,8 @@
 """Many simulated vendors behind one port, each below a path of its own, and answers that no simulator gives."""
 
-import gzip
+import zlib
 from collections.abc import AsyncIterator, Callable
+from functools import cache
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -70,6 +71,9 @@ def megabytes(count: int) -> Answer:
     return chunks
 
 
+@cache
 def packed(megabytes_: int) -> bytes:
     """A small answer that is large when it is unpacked."""
-    return gzip.compress(b'{"chats": ["' + b"x" * (megabytes_ * MIB) + b'"]}')
+    packer = zlib.compressobj(1, wbits=31)
+    parts = [b'{"chats": ["', *[b"x" * MIB] * megabytes_, b'"]}']
+    return b"".join([*map(packer.compress, parts), packer.flush()])

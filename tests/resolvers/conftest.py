@@ -86,7 +86,7 @@ async def a_room(
 ) -> AsyncIterator[Room]:
     """A gateway whose sources are these, each a vendor of its own called by its key."""
     async with AsyncExitStack() as stack:
-        store = await stack.enter_async_context(open_store(f"sqlite:///{folder / 'test.db'}"))
+        store = await stack.enter_async_context(open_store(f"sqlite:///{folder / 'test.db'}", readers=2))
         by_key = {source.source.key: source for source in sources}
         organization, neighbour = await store.database.write(lambda tx: _fill(store, tx, sources))
         gateway = gateway_over(store, by_key, tuning, feeds)

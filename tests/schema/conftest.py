@@ -72,7 +72,7 @@ def document_of(name: str, fields: str) -> str:
 @pytest.fixture
 async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
     """The organization `acme` with its local source, Ada as its admin, and nothing else."""
-    async with open_store(f"sqlite:///{tmp_path / 'test.db'}") as store:
+    async with open_store(f"sqlite:///{tmp_path / 'test.db'}", readers=2) as store:
         connectors = {"local": local.connector(store)}
         gateway = a_gateway(store, connectors=connectors)
         store.on_commit(gateway.feed.committed)

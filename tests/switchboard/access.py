@@ -81,7 +81,7 @@ class Access:
 @asynccontextmanager
 async def open_access(folder: Path) -> AsyncIterator[Access]:
     """A new store in `folder`."""
-    async with open_store(f"sqlite:///{folder / 'access.db'}") as store:
+    async with open_store(f"sqlite:///{folder / 'access.db'}", readers=2) as store:
 
         async def unit(tx: Transaction) -> tuple[Organization, Organization]:
             return (
