@@ -11,9 +11,11 @@ from hypothesis import settings
 
 from storage import store
 from tests.stores import copying_when_new
+from tests.tier import TIER
 
-# How long one case takes tells nothing on a machine that does other things too.
-settings.register_profile("switchboard", deadline=None)
+# How long one case takes tells nothing on a machine that does other things too. `make test` asks for the same cases each time, so that it
+# tells of a change and not of luck; `make test-long` looks for new ones.
+settings.register_profile("switchboard", deadline=None, derandomize=TIER != "long")
 settings.load_profile("switchboard")
 # What tests share asserts too: its failures shall show both sides.
 pytest.register_assert_rewrite("tests.cells", "tests.client", "tests.open_webui", "tests.upstreams.live_contract")
