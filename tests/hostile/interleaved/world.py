@@ -26,7 +26,6 @@ from tests.hostile.interleaved.judge import Judge
 from tests.hostile.interleaved.line import Line, a_line
 from tests.hostile.interleaved.registry import Registry
 from tests.hostile.interleaved.shelf import Shelf, Source
-from tests.hostile.interleaved.uncounted import ENV, uncounted
 from tests.hostile.vendors import Street
 from tests.stores import add_tenant
 
@@ -161,11 +160,9 @@ def a_world(folder: Path, sources: Mapping[str, str] = EVERY, *, settings: str =
     """Started, connected, and gone afterwards. `sources`: those of each organization, beside Ann's own; key → vendor. `settings` is TOML."""
     houses = {(house.audience, house.key): house for house in _houses(sources)}
     with ExitStack() as stack:
-        stack.enter_context(uncounted())
         urls = _serve(stack, houses.values())
         installation = Installation(folder, settings=f'log_level = "debug"\n{settings}{JWT}')
         secret_key = installation.env["SWITCHBOARD_SECRET_KEY"]
-        installation.env |= ENV
         first, *others = ORGANIZATIONS
         add_tenant(installation.database, first, admin=(ISSUER, "ann"))
         gateway = stack.enter_context(installation.serving())
