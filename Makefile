@@ -2,6 +2,8 @@
 # `make PYTHON=/path/to/python3.13 run` takes another interpreter; `make PORT=5000 run` another port.
 PYTHON ?= python3
 PORT ?= 4000
+# What pip and npm bring does not wait for each other.
+MAKEFLAGS += --jobs=3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
