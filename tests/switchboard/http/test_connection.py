@@ -121,6 +121,6 @@ async def test_client_that_leaves_in_the_middle_of_its_head_is_forgotten() -> No
         await until(lambda: not served.server.server_state.connections)
 
 
-async def test_who_lets_a_resting_connection_go_is_the_client() -> None:
+def test_who_lets_a_resting_connection_go_is_the_client() -> None:
     """Where it is the server, a request crosses with the closing now and then, and is lost. Proxies let go after 60 seconds."""
     assert server_options(Settings(secret_keys=("t" * 32,)))["timeout_keep_alive"] > 60
